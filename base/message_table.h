@@ -1,0 +1,202 @@
+/* Every message between the processes of Strongroom, one row each: who sends it, who receives it,
+ * how many descriptors travel with it, and its fields in wire order. base/message.h makes the
+ * structs, the encoders and the decoders from this table, so the two sides cannot differ.
+ *
+ * The socket is the authority: who speaks for which tenant follows from the socket a message came
+ * in on, never from a field.
+ *
+ * Field kinds: U8, U32, U64; TEXT and BYTES carry a length and have the given maximum in bytes
+ * (TEXT is UTF-8 without a terminator; both may be empty). */
+#ifndef BASE_MESSAGE_TABLE_H
+#define BASE_MESSAGE_TABLE_H
+
+#define MESSAGE_NAME_MAX 64             /* tenant and model names, versions */
+#define MESSAGE_UID_MAX 32              /* tenant uid: 128 bits in hexadecimal */
+#define MESSAGE_TOKEN_MAX 128           /* an API key as presented */
+#define MESSAGE_REQUEST_ID_MAX 64       /* X-Request-Id */
+#define MESSAGE_CLIENT_MAX 46           /* textual IPv4 or IPv6 address */
+#define MESSAGE_ERROR_MAX 1024          /* a message for people */
+#define MESSAGE_HEADER_MAX (64 * 1024)  /* an age header */
+#define MESSAGE_WRAPPED_MAX 4096        /* a tenant identity, sealed to the root recipient */
+#define MESSAGE_NOTE_MAX 4096           /* a signed note */
+#define MESSAGE_RESULT_MAX (120 * 1024) /* the JSON of an act, the signature of a model */
+
+/* M(NAME, name, sender, receiver, descriptors) */
+#define MESSAGE_TABLE(M)                                                                           \
+    M(READY, ready, ANY, LAUNCH, 0)                                                                \
+    M(DRAIN, drain, LAUNCH, ANY, 0)                                                                \
+    M(START_WORKER, start_worker, LEDGER, LAUNCH, 0)                                               \
+    M(STOP_WORKER, stop_worker, LEDGER, LAUNCH, 0)                                                 \
+    M(KEEPER_LEDGER, keeper_ledger, LAUNCH, KEEPER, 1)                                             \
+    M(KEEPER_WORKER, keeper_worker, LAUNCH, KEEPER, 1)                                             \
+    M(LEDGER_KEEPER, ledger_keeper, LAUNCH, LEDGER, 1)                                             \
+    M(LEDGER_FRONT, ledger_front, LAUNCH, LEDGER, 1)                                               \
+    M(LEDGER_WORKER, ledger_worker, LAUNCH, LEDGER, 1)                                             \
+    M(LEDGER_WORKER_GONE, ledger_worker_gone, LAUNCH, LEDGER, 0)                                   \
+    M(FRONT_LEDGER, front_ledger, LAUNCH, FRONT, 1)                                                \
+    M(FRONT_WORKER, front_worker, LAUNCH, FRONT, 2)                                                \
+    M(WORKER_KEEPER, worker_keeper, LAUNCH, WORKER, 1)                                             \
+    M(WORKER_LEDGER, worker_ledger, LAUNCH, WORKER, 1)                                             \
+    M(WORKER_FRONT, worker_front, LAUNCH, WORKER, 2)                                               \
+    M(CHANNEL, channel, FRONT, LEDGER, 1)                                                          \
+    M(ADMIT, admit, FRONT, LEDGER, 0)                                                              \
+    M(ADMITTED, admitted, LEDGER, FRONT, 0)                                                        \
+    M(ADMITTED_UPLOAD, admitted_upload, LEDGER, FRONT, 1)                                          \
+    M(REFUSED, refused, LEDGER, FRONT, 0)                                                          \
+    M(PERFORM, perform, FRONT, LEDGER, 0)                                                          \
+    M(PERFORMED, performed, LEDGER, FRONT, 0)                                                      \
+    M(SETTLE, settle, FRONT, LEDGER, 0)                                                            \
+    M(SETTLED, settled, LEDGER, FRONT, 0)                                                          \
+    M(UNDELIVERED, undelivered, FRONT, LEDGER, 0)                                                  \
+    M(FRONT_PAYLOAD, front_payload, LEDGER, FRONT, 1)                                              \
+    M(WORKER_PAYLOAD, worker_payload, FRONT, WORKER, 1)                                            \
+    M(SIGNATURE, signature, WORKER, FRONT, 0)                                                      \
+    M(LOAD, load, LEDGER, WORKER, 0)                                                               \
+    M(LOADED, loaded, WORKER, LEDGER, 0)                                                           \
+    M(UNLOAD, unload, LEDGER, WORKER, 0)                                                           \
+    M(UNWRAP, unwrap, WORKER, KEEPER, 0)                                                           \
+    M(FILE_KEY, file_key, KEEPER, WORKER, 0)                                                       \
+    M(SIGN_RECIPIENT, sign_recipient, LEDGER, KEEPER, 0)                                           \
+    M(RECIPIENT_SIGNED, recipient_signed, KEEPER, LEDGER, 0)
+
+/* --- life of the processes ---------------------------------------------------------------- */
+
+/* A role has entered its sandbox and serves. */
+#define MESSAGE_FIELDS_ready(F) F(U32, pid, 0)
+/* Finish what is running, take nothing new, exit. */
+#define MESSAGE_FIELDS_drain(F) F(U32, deadline_ms, 0)
+#define MESSAGE_FIELDS_start_worker(F) F(TEXT, tenant, MESSAGE_UID_MAX)
+#define MESSAGE_FIELDS_stop_worker(F) F(U32, worker, 0)
+
+/* --- introductions: launch gives each end of a fresh socket pair --------------------------- */
+
+#define MESSAGE_FIELDS_keeper_ledger(F)
+#define MESSAGE_FIELDS_keeper_worker(F) F(U32, worker, 0) F(TEXT, tenant, MESSAGE_UID_MAX)
+#define MESSAGE_FIELDS_ledger_keeper(F)
+#define MESSAGE_FIELDS_ledger_front(F)
+#define MESSAGE_FIELDS_ledger_worker(F)                                                            \
+    F(U32, worker, 0) F(TEXT, tenant, MESSAGE_UID_MAX) F(U32, slots, 0)
+/* `retry_ms`: launch will start another for this tenant no sooner than that (back-off). */
+#define MESSAGE_FIELDS_ledger_worker_gone(F)                                                       \
+    F(U32, worker, 0) F(TEXT, tenant, MESSAGE_UID_MAX) F(U32, retry_ms, 0)
+#define MESSAGE_FIELDS_front_ledger(F)
+/* Descriptors: the socket to the worker, the ring's memory. */
+#define MESSAGE_FIELDS_front_worker(F) F(U32, worker, 0) F(U32, slots, 0) F(U64, slot_bytes, 0)
+/* After the worker's READY, and again when keeper, ledger or front was started again while it
+ * lives: a worker that gets a new front sends the signatures of its models again. */
+#define MESSAGE_FIELDS_worker_keeper(F)
+#define MESSAGE_FIELDS_worker_ledger(F)
+#define MESSAGE_FIELDS_worker_front(F) F(U32, slots, 0) F(U64, slot_bytes, 0)
+
+/* --- a request ----------------------------------------------------------------------------- */
+
+/* Front hands ledger one more channel; each of front's threads has its own and waits on it. */
+#define MESSAGE_FIELDS_channel(F)
+/* May I? `action` is an enum message_action; `token` is the API key as presented (may be empty);
+ * `model` and `version` where the route has them (an empty version means the latest). */
+#define MESSAGE_FIELDS_admit(F)                                                                    \
+    F(U8, action, 0)                                                                               \
+    F(TEXT, token, MESSAGE_TOKEN_MAX)                                                              \
+    F(TEXT, model, MESSAGE_NAME_MAX)                                                               \
+    F(TEXT, version, MESSAGE_NAME_MAX)                                                             \
+    F(TEXT, request, MESSAGE_REQUEST_ID_MAX)                                                       \
+    F(TEXT, client, MESSAGE_CLIENT_MAX)                                                            \
+    F(U64, content_length, 0)
+/* Yes. The ticket ends with exactly one PERFORM or SETTLE. For ACTION_INFER, ACTION_METADATA and
+ * ACTION_MODEL_READY: the worker that has the model, the model's handle, its version, and (infer
+ * only) the reserved slot. */
+#define MESSAGE_FIELDS_admitted(F)                                                                 \
+    F(U64, ticket, 0)                                                                              \
+    F(U32, worker, 0)                                                                              \
+    F(U32, slot, 0)                                                                                \
+    F(U64, model, 0)                                                                               \
+    F(TEXT, version, MESSAGE_NAME_MAX)
+/* Yes, an upload: the descriptor takes the payload that follows the age header. */
+#define MESSAGE_FIELDS_admitted_upload(F) F(U64, ticket, 0)
+/* No: an enum status and the message to answer with. Already recorded. */
+#define MESSAGE_FIELDS_refused(F)                                                                  \
+    F(U8, status, 0) F(TEXT, message, MESSAGE_ERROR_MAX) F(U32, retry_after_s, 0)
+/* The body was good: do it and record it. `header` and `payload_bytes` for an upload; `limit` and
+ * `before` (a sequence number, 0 for the newest) for an audit query. */
+#define MESSAGE_FIELDS_perform(F)                                                                  \
+    F(U64, ticket, 0)                                                                              \
+    F(BYTES, header, MESSAGE_HEADER_MAX)                                                           \
+    F(U64, payload_bytes, 0)                                                                       \
+    F(U32, limit, 0)                                                                               \
+    F(U64, before, 0)
+/* Done and durable, or not (an enum status): JSON to answer with, or a message for people. */
+#define MESSAGE_FIELDS_performed(F)                                                                \
+    F(U8, status, 0)                                                                               \
+    F(TEXT, message, MESSAGE_ERROR_MAX)                                                            \
+    F(BYTES, result, MESSAGE_RESULT_MAX)                                                           \
+    F(U32, retry_after_s, 0)
+/* How it went: an enum status, units (rows of the first input), microseconds of compute. Where
+ * `slot_stuck` is 1 the worker did not give the slot back: it must not be reserved again. */
+#define MESSAGE_FIELDS_settle(F)                                                                   \
+    F(U64, ticket, 0)                                                                              \
+    F(U8, outcome, 0)                                                                              \
+    F(U64, units, 0)                                                                               \
+    F(U64, compute_us, 0)                                                                          \
+    F(U64, bytes_in, 0)                                                                            \
+    F(U64, bytes_out, 0)                                                                           \
+    F(U8, slot_stuck, 0)
+/* The record is durable (STATUS_OK) or could not be written (then nothing may be answered but
+ * 503). `sequence` is the record's number in the log. */
+#define MESSAGE_FIELDS_settled(F) F(U64, ticket, 0) F(U8, status, 0) F(U64, sequence, 0)
+/* The answer with that record did not reach the client. */
+#define MESSAGE_FIELDS_undelivered(F) F(U64, ticket, 0) F(U64, sequence, 0)
+
+/* --- loading a model ----------------------------------------------------------------------- */
+
+/* Ledger gives front the payload's descriptor, front sends it on to the worker: ciphertext. */
+#define MESSAGE_FIELDS_front_payload(F) F(U32, worker, 0) F(U64, load, 0)
+#define MESSAGE_FIELDS_worker_payload(F) F(U64, load, 0)
+/* Names, types and shapes of a loaded model: JSON, the answer to GET /v2/models/{m} without its
+ * name and version. Sent before LOADED. */
+#define MESSAGE_FIELDS_signature(F) F(U64, model, 0) F(BYTES, signature, MESSAGE_RESULT_MAX)
+/* `commitment` is empty the first time a model is opened, else 32 bytes that must match. */
+#define MESSAGE_FIELDS_load(F)                                                                     \
+    F(U64, load, 0)                                                                                \
+    F(U64, model, 0)                                                                               \
+    F(BYTES, header, MESSAGE_HEADER_MAX)                                                           \
+    F(BYTES, wrapped, MESSAGE_WRAPPED_MAX)                                                         \
+    F(BYTES, commitment, 32)                                                                       \
+    F(U64, payload_bytes, 0)
+#define MESSAGE_FIELDS_loaded(F)                                                                   \
+    F(U64, load, 0)                                                                                \
+    F(U8, status, 0)                                                                               \
+    F(TEXT, message, MESSAGE_ERROR_MAX)                                                            \
+    F(BYTES, commitment, 32)                                                                       \
+    F(U64, resident_bytes, 0)
+#define MESSAGE_FIELDS_unload(F) F(U64, model, 0)
+#define MESSAGE_FIELDS_unwrap(F)                                                                   \
+    F(U64, load, 0) F(BYTES, header, MESSAGE_HEADER_MAX) F(BYTES, wrapped, MESSAGE_WRAPPED_MAX)
+#define MESSAGE_FIELDS_file_key(F)                                                                 \
+    F(U64, load, 0) F(U8, status, 0) F(BYTES, key, 16) F(TEXT, message, MESSAGE_ERROR_MAX)
+
+/* --- signing ------------------------------------------------------------------------------- */
+
+#define MESSAGE_FIELDS_sign_recipient(F)                                                           \
+    F(TEXT, tenant, MESSAGE_UID_MAX)                                                               \
+    F(TEXT, name, MESSAGE_NAME_MAX)                                                                \
+    F(TEXT, recipient, 128)                                                                        \
+    F(BYTES, wrapped, MESSAGE_WRAPPED_MAX)
+#define MESSAGE_FIELDS_recipient_signed(F)                                                         \
+    F(U8, status, 0) F(TEXT, message, MESSAGE_ERROR_MAX) F(BYTES, note, MESSAGE_NOTE_MAX)
+
+/* What a caller asks for, the scope that it takes, and the name in the audit log. */
+#define MESSAGE_ACTIONS(A)                                                                         \
+    A(SERVER_METADATA, NONE, "server.metadata")                                                    \
+    A(METADATA, MODELS_READ, "model.metadata")                                                     \
+    A(MODEL_READY, MODELS_READ, "model.ready")                                                     \
+    A(INFER, INFER, "model.infer")                                                                 \
+    A(INDEX, MODELS_READ, "repository.index")                                                      \
+    A(LOAD, MODELS_WRITE, "model.load")                                                            \
+    A(UNLOAD, MODELS_WRITE, "model.unload")                                                        \
+    A(UPLOAD, MODELS_WRITE, "model.upload")                                                        \
+    A(DELETE, MODELS_WRITE, "model.delete")                                                        \
+    A(RECIPIENT, MODELS_WRITE, "recipient.read")                                                   \
+    A(AUDIT, AUDIT_READ, "audit.read")                                                             \
+    A(UNROUTED, NONE, "unrouted")
+
+#endif

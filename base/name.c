@@ -1,0 +1,14 @@
+#include "base/name.h"
+
+static bool alphanumeric(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
+bool name_valid(const char *text, size_t length) {
+    if (length == 0 || length > NAME_MAX_LENGTH || !alphanumeric(text[0]))
+        return false;
+    for (size_t i = 1; i < length; i++)
+        if (!alphanumeric(text[i]) && text[i] != '.' && text[i] != '_' && text[i] != '-')
+            return false;
+    return true;
+}

@@ -1,0 +1,1 @@
+strongroom_test(unit-base SOURCES base.c DEPS strongroom_base)

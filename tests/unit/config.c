@@ -1,0 +1,64 @@
+#include "base/config.h"
+
+#include <criterion/criterion.h>
+#include <string.h>
+
+static enum status parse(const char *text, struct config *c, struct error *e) {
+    return config_parse(text, strlen(text), "/etc/strongroom", c, e);
+}
+
+Test(config, an_empty_mapping_gives_every_default) {
+    struct config c;
+    struct error e = {0};
+    cr_assert_eq(parse("{}\n", &c, &e), STATUS_OK, "%s", e.message);
+    cr_expect_eq(c.listen_count, 1);
+    cr_expect_str_eq(c.listen[0], "127.0.0.1:8443");
+    cr_expect_str_eq(c.data, "/etc/strongroom");
+    cr_expect_str_eq(c.tls_key, "/etc/strongroom/tls/key.pem");
+    cr_expect_eq(c.worker.slots, 64);
+    cr_expect_not(c.worker.allow_unlocked_memory);
+    cr_expect_eq(c.limits.deadline_ms, 60000);
+}
+
+Test(config, what_is_given_is_taken) {
+    struct config c;
+    struct error e = {0};
+    cr_assert_eq(parse("listen: ['0.0.0.0:443', '[::1]:8443']\n"
+                       "data: /var/lib/strongroom\n"
+                       "tls: {certificate: c.pem, key: /k.pem}\n"
+                       "worker: {threads: 2, slots: 8, allow_unlocked_memory: true}\n"
+                       "limits: {body_bytes: 2048}\n",
+                       &c, &e),
+                 STATUS_OK, "%s", e.message);
+    cr_expect_eq(c.listen_count, 2);
+    cr_expect_str_eq(c.listen[1], "[::1]:8443");
+    cr_expect_str_eq(c.tls_certificate, "/etc/strongroom/c.pem");
+    cr_expect_str_eq(c.tls_key, "/k.pem");
+    cr_expect_eq(c.worker.slots, 8);
+    cr_expect(c.worker.allow_unlocked_memory);
+    cr_expect_eq(c.limits.body_bytes, 2048);
+}
+
+static void refused(const char *text, const char *needle) {
+    struct config c;
+    struct config untouched;
+    memset(&c, 7, sizeof c);
+    untouched = c;
+    struct error e = {0};
+    cr_expect_eq(parse(text, &c, &e), STATUS_INVALID, "accepted: %s", text);
+    cr_expect(strstr(e.message, needle), "\"%s\" does not name \"%s\"", e.message, needle);
+    cr_expect_eq(memcmp(&c, &untouched, sizeof c), 0);
+}
+
+Test(config, what_is_wrong_is_refused_by_name) {
+    refused("lisen: ['127.0.0.1:1']\n", "lisen");
+    refused("worker: {slots: 0}\n", "worker.slots: found 0, expected 1 to 256");
+    refused("worker: {slots: many}\n", "slots");
+    refused("listen: ['localhost:8443']\n", "localhost:8443");
+    refused("listen: ['127.0.0.1']\n", "127.0.0.1");
+    refused("listen: ['127.0.0.1:99999']\n", "99999");
+    refused("listen: ['[::1:8443']\n", "[::1:8443");
+    refused("limits: {body_bytes: 3}\n", "limits.body_bytes");
+    refused("worker: [1]\n", "worker");
+    refused("a: b: c\n", "configuration");
+}

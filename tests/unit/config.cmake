@@ -1,0 +1,1 @@
+strongroom_test(unit-config SOURCES config.c DEPS strongroom_base)

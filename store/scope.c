@@ -1,0 +1,58 @@
+#include "store/scope.h"
+
+#include <string.h>
+
+#include "base/buf.h"
+
+const struct scope scope_table[SCOPE_COUNT] = {
+    {SCOPE_MODELS_READ, "models:read"},
+    {SCOPE_MODELS_WRITE, "models:write"},
+    {SCOPE_INFER, "infer"},
+    {SCOPE_AUDIT_READ, "audit:read"},
+    {SCOPE_USAGE_READ, "usage:read"},
+    {SCOPE_KEYS_WRITE, "keys:write"},
+};
+
+static uint32_t scope_bit(const char *name, size_t length) {
+    for (size_t i = 0; i < SCOPE_COUNT; i++)
+        if (strlen(scope_table[i].name) == length && memcmp(scope_table[i].name, name, length) == 0)
+            return scope_table[i].bit;
+    return 0;
+}
+
+enum status scope_parse(const char *text, uint32_t *scopes, struct error *error) {
+    uint32_t found = 0;
+    for (;;) {
+        size_t length = strcspn(text, ",");
+        uint32_t bit = scope_bit(text, length);
+        if (!bit) {
+            char known[SCOPE_TEXT_MAX];
+            scope_format(SCOPE_ALL, known);
+            return status_fail(error, STATUS_INVALID,
+                               "scopes: \"%.*s\" is not a scope, known are %s",
+                               length > 32 ? 32 : (int)length, text, known);
+        }
+        if (found & bit)
+            return status_fail(error, STATUS_INVALID, "scopes: \"%.*s\" stands there twice",
+                               (int)length, text);
+        found |= bit;
+        text += length;
+        if (*text == '\0')
+            break;
+        text++;
+    }
+    *scopes = found;
+    return STATUS_OK;
+}
+
+void scope_format(uint32_t scopes, char text[SCOPE_TEXT_MAX]) {
+    struct buf out = buf_of(text, SCOPE_TEXT_MAX);
+    for (size_t i = 0; i < SCOPE_COUNT; i++) {
+        if (!(scopes & scope_table[i].bit))
+            continue;
+        if (out.size)
+            buf_u8(&out, ',');
+        buf_string(&out, scope_table[i].name);
+    }
+    buf_u8(&out, 0);
+}

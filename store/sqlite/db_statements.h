@@ -1,0 +1,48 @@
+/* Every statement that the SQLite backend ever runs, apart from migrations and pragmas. */
+#ifndef STORE_SQLITE_DB_STATEMENTS_H
+#define STORE_SQLITE_DB_STATEMENTS_H
+
+enum db_statement {
+    DB_BEGIN,
+    DB_COMMIT,
+    DB_ROLLBACK,
+    DB_VERSION,
+    DB_META_INSERT,
+    DB_META,
+    DB_UID_INSERT,
+    DB_TENANT_INSERT,
+    DB_TENANT_GET,
+    DB_TENANT_FIND,
+    DB_TENANT_LIST,
+    DB_TENANT_STATE,
+    DB_TENANT_DELETE,
+    DB_KEY_INSERT,
+    DB_KEY_FIND,
+    DB_KEY_LIST,
+    DB_KEY_LIST_ALL,
+    DB_KEY_REVOKE,
+    DB_MODEL_INSERT,
+    DB_MODEL_COMPLETE,
+    DB_MODEL_READY,
+    DB_MODEL_DELETE,
+    DB_MODEL_GET,
+    DB_MODEL_FIND,
+    DB_MODEL_VERSIONS,
+    DB_MODEL_HEADER,
+    DB_MODEL_LIST,
+    DB_MODEL_LIST_ALL,
+    DB_USAGE_ADD,
+    DB_USAGE_LIST,
+    DB_AUDIT_INSERT,
+    DB_AUDIT_LIST,
+    DB_AUDIT_LIST_ALL,
+    DB_AUDIT_COUNT,
+    DB_AUDIT_COUNT_ALL,
+    DB_AUDIT_SIZE,
+    DB_AUDIT_LEAVES,
+    DB_STATEMENTS
+};
+
+extern const char *const db_statements_sql[DB_STATEMENTS];
+
+#endif

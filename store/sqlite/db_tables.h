@@ -1,0 +1,60 @@
+/* The functions of the backend's table, one file for each kind of row. */
+#ifndef STORE_SQLITE_DB_TABLES_H
+#define STORE_SQLITE_DB_TABLES_H
+
+#include "store/backend.h"
+
+enum status db_tenants_create(struct store *store, struct store_tenant *tenant,
+                              struct audit_record *record, struct error *error);
+enum status db_tenants_get(struct store *store, int64_t id, struct store_tenant *tenant,
+                           struct error *error);
+enum status db_tenants_find(struct store *store, const char *name, struct store_tenant *tenant,
+                            struct error *error);
+enum status db_tenants_list(struct store *store, store_tenant_row *row, void *context,
+                            struct error *error);
+enum status db_tenants_set_state(struct store *store, int64_t id, enum store_tenant_state state,
+                                 struct audit_record *record, struct error *error);
+enum status db_tenants_delete(struct store *store, int64_t id, struct audit_record *record,
+                              struct error *error);
+
+enum status db_keys_create(struct store *store, const struct store_key *key,
+                           struct audit_record *record, struct error *error);
+enum status db_keys_find(struct store *store, const char *id, struct store_key *key,
+                         struct error *error);
+enum status db_keys_list(struct store *store, int64_t tenant, store_key_row *row, void *context,
+                         struct error *error);
+enum status db_keys_revoke(struct store *store, const char *id, int64_t now,
+                           struct audit_record *record, struct error *error);
+
+enum status db_models_create(struct store *store, struct store_model *model,
+                             struct audit_record *record, struct error *error);
+enum status db_models_complete(struct store *store, int64_t id, const void *header,
+                               size_t header_size, int64_t payload_size,
+                               struct audit_record *record, struct error *error);
+enum status db_models_ready(struct store *store, int64_t id, const uint8_t *commitment,
+                            struct audit_record *record, struct error *error);
+enum status db_models_delete(struct store *store, int64_t id, struct audit_record *record,
+                             struct error *error);
+enum status db_models_get(struct store *store, int64_t id, struct store_model *model,
+                          struct error *error);
+enum status db_models_find(struct store *store, int64_t tenant, const char *name,
+                           const char *version, struct store_model *model, struct error *error);
+enum status db_models_header(struct store *store, int64_t id, void *out, size_t capacity,
+                             size_t *size, struct error *error);
+enum status db_models_list(struct store *store, int64_t tenant, store_model_row *row, void *context,
+                           struct error *error);
+
+enum status db_audit_usage_list(struct store *store, int64_t tenant, int32_t first, int32_t last,
+                                store_usage_row *row, void *context, struct error *error);
+enum status db_audit_append(struct store *store, struct audit_record *records, size_t count,
+                            const struct store_usage *usage, size_t usage_count,
+                            struct error *error);
+enum status db_audit_list(struct store *store, const char *tenant_uid, uint64_t before, size_t max,
+                          store_audit_visit *row, void *context, struct error *error);
+enum status db_audit_count(struct store *store, const char *tenant_uid, uint64_t *count,
+                           struct error *error);
+enum status db_audit_size(struct store *store, uint64_t *size, struct error *error);
+enum status db_audit_leaves(struct store *store, uint64_t first, store_leaf_row *row, void *context,
+                            struct error *error);
+
+#endif

@@ -1,0 +1,543 @@
+/* The one suite of the store: every test runs against every backend. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "crypto/merkle.h"
+#include "store/store.h"
+#include "tests/unit/store_fixture.h"
+
+static struct error error;
+
+#define ASSERT_OK(call) cr_assert_eq((call), STATUS_OK, "%s", error.message)
+#define ASSERT_STATUS(call, wanted) cr_assert_eq((call), (wanted), "%s", error.message)
+
+static struct store *open_memory(const char *folder) {
+    (void)folder;
+    struct store *store = NULL;
+    struct store_meta meta = store_fixture_meta();
+    ASSERT_OK(store_open_memory(&meta, &store, &error));
+    return store;
+}
+
+static struct store *open_sqlite(const char *folder) {
+    struct store *store = NULL;
+    struct store_meta meta = store_fixture_meta();
+    ASSERT_OK(store_create(folder, &meta, &error));
+    ASSERT_OK(store_open(folder, &store, &error));
+    return store;
+}
+
+static void run(struct store *(*open)(const char *folder), void (*check)(struct store *store)) {
+    char *folder = store_fixture_folder();
+    struct store *store = open(folder);
+    check(store);
+    store_close(store);
+    store_fixture_remove(folder);
+}
+
+#define STORE_TEST(name)                                                                           \
+    static void check_##name(struct store *store);                                                 \
+    Test(store_memory, name) {                                                                     \
+        run(open_memory, check_##name);                                                            \
+    }                                                                                              \
+    Test(store_sqlite, name) {                                                                     \
+        run(open_sqlite, check_##name);                                                            \
+    }                                                                                              \
+    static void check_##name(struct store *store)
+
+static uint64_t log_size(struct store *store) {
+    uint64_t size = 0;
+    ASSERT_OK(store_audit_size(store, &size, &error));
+    return size;
+}
+
+static int64_t add_tenant(struct store *store, int n) {
+    struct store_tenant tenant = store_fixture_tenant(n);
+    ASSERT_OK(store_tenant_create(store, &tenant, NULL, &error));
+    return tenant.id;
+}
+
+static struct store_model add_ready(struct store *store, int64_t tenant, const char *name,
+                                    const char *version, enum store_model_state state) {
+    struct store_model model;
+    const uint8_t commitment[STORE_COMMITMENT_SIZE] = {9};
+    ASSERT_OK(store_model_create(store, tenant, name, version, FIXTURE_NOW, &model, NULL, &error));
+    if (state != STORE_MODEL_UPLOADING)
+        ASSERT_OK(store_model_complete(store, model.id, "header", 6, 100, NULL, &error));
+    if (state == STORE_MODEL_READY)
+        ASSERT_OK(store_model_ready(store, model.id, commitment, NULL, &error));
+    return model;
+}
+
+STORE_TEST(meta_is_what_was_given) {
+    struct store_meta given = store_fixture_meta(), found;
+    int version = 0;
+    ASSERT_OK(store_meta(store, &found, &error));
+    cr_assert_str_eq(found.uid, given.uid);
+    cr_assert_eq(found.created, given.created);
+    cr_assert_str_eq(found.recipient, given.recipient);
+    cr_assert_str_eq(found.verifier, given.verifier);
+    ASSERT_OK(store_version(store, &version, &error));
+    cr_assert_eq(version, store_version_known());
+}
+
+STORE_TEST(tenant_comes_back_as_it_went_in) {
+    struct store_tenant given = store_fixture_tenant(1), found;
+    given.wrapped_size = sizeof given.wrapped;
+    for (size_t i = 0; i < given.wrapped_size; i++)
+        given.wrapped[i] = (uint8_t)i;
+    ASSERT_OK(store_tenant_create(store, &given, NULL, &error));
+    cr_assert_gt(given.id, 0);
+    ASSERT_OK(store_tenant_find(store, "tenant-1", &found, &error));
+    cr_assert_eq(found.id, given.id);
+    cr_assert_str_eq(found.uid, given.uid);
+    cr_assert_str_eq(found.recipient, given.recipient);
+    cr_assert_str_eq(found.note, given.note);
+    cr_assert_eq(found.wrapped_size, given.wrapped_size);
+    cr_assert_arr_eq(found.wrapped, given.wrapped, given.wrapped_size);
+    cr_assert_eq(found.state, STORE_TENANT_ENABLED);
+    cr_assert_eq(found.created, given.created);
+    ASSERT_OK(store_tenant_set_state(store, given.id, STORE_TENANT_DISABLED, NULL, &error));
+    ASSERT_OK(store_tenant_get(store, given.id, &found, &error));
+    cr_assert_eq(found.state, STORE_TENANT_DISABLED);
+}
+
+STORE_TEST(tenant_that_is_not_there_is_not_found_and_outputs_stay) {
+    struct store_tenant found = {.id = 42};
+    ASSERT_STATUS(store_tenant_get(store, 7, &found, &error), STATUS_NOT_FOUND);
+    ASSERT_STATUS(store_tenant_find(store, "nobody", &found, &error), STATUS_NOT_FOUND);
+    cr_assert_eq(found.id, 42);
+    ASSERT_STATUS(store_tenant_set_state(store, 7, STORE_TENANT_ENABLED, NULL, &error),
+                  STATUS_NOT_FOUND);
+    ASSERT_STATUS(store_tenant_delete(store, 7, NULL, &error), STATUS_NOT_FOUND);
+}
+
+STORE_TEST(values_of_the_wrong_form_are_refused) {
+    struct store_tenant good = store_fixture_tenant(1), bad;
+    bad = good, memcpy(bad.uid, "XYZ", 3);
+    ASSERT_STATUS(store_tenant_create(store, &bad, NULL, &error), STATUS_INVALID);
+    bad = good, memcpy(bad.name, "../x", 5);
+    ASSERT_STATUS(store_tenant_create(store, &bad, NULL, &error), STATUS_INVALID);
+    cr_assert(strstr(error.message, "tenant name"));
+    bad = good, bad.name[0] = '\0';
+    ASSERT_STATUS(store_tenant_create(store, &bad, NULL, &error), STATUS_INVALID);
+    bad = good, memcpy(bad.recipient, "ssh-rsa ", 8);
+    ASSERT_STATUS(store_tenant_create(store, &bad, NULL, &error), STATUS_INVALID);
+    bad = good, bad.wrapped_size = 0;
+    ASSERT_STATUS(store_tenant_create(store, &bad, NULL, &error), STATUS_INVALID);
+    bad = good, bad.note[0] = '\0';
+    ASSERT_STATUS(store_tenant_create(store, &bad, NULL, &error), STATUS_INVALID);
+    bad = good, bad.created = 0;
+    ASSERT_STATUS(store_tenant_create(store, &bad, NULL, &error), STATUS_INVALID);
+    bad = good, bad.state = (enum store_tenant_state)3;
+    ASSERT_STATUS(store_tenant_create(store, &bad, NULL, &error), STATUS_INVALID);
+
+    int64_t id = add_tenant(store, 1);
+    struct store_key key = store_fixture_key(1, id);
+    key.scopes = SCOPE_ALL + 1;
+    ASSERT_STATUS(store_key_create(store, &key, NULL, &error), STATUS_INVALID);
+    key = store_fixture_key(1, id), key.scopes = 0;
+    ASSERT_STATUS(store_key_create(store, &key, NULL, &error), STATUS_INVALID);
+    key = store_fixture_key(1, id), key.expires = key.created;
+    ASSERT_STATUS(store_key_create(store, &key, NULL, &error), STATUS_INVALID);
+    key = store_fixture_key(1, id), key.id[0] = '\'';
+    ASSERT_STATUS(store_key_create(store, &key, NULL, &error), STATUS_INVALID);
+
+    struct store_model model;
+    ASSERT_STATUS(store_model_create(store, id, "a/b", "1", FIXTURE_NOW, &model, NULL, &error),
+                  STATUS_INVALID);
+    ASSERT_STATUS(store_model_create(store, id, "a", "", FIXTURE_NOW, &model, NULL, &error),
+                  STATUS_INVALID);
+    ASSERT_STATUS(store_model_create(store, id, "a", "1", 0, &model, NULL, &error), STATUS_INVALID);
+}
+
+STORE_TEST(names_may_come_back_and_uids_never) {
+    struct store_tenant first = store_fixture_tenant(1), second = store_fixture_tenant(2);
+    ASSERT_OK(store_tenant_create(store, &first, NULL, &error));
+    memcpy(second.name, first.name, sizeof second.name);
+    ASSERT_STATUS(store_tenant_create(store, &second, NULL, &error), STATUS_CONFLICT);
+    cr_assert_eq(second.id, 0);
+    ASSERT_OK(store_tenant_delete(store, first.id, NULL, &error));
+    ASSERT_OK(store_tenant_create(store, &second, NULL, &error));
+    cr_assert_neq(second.id, first.id);
+    struct store_tenant again = store_fixture_tenant(1);
+    memcpy(again.name, "other", 6);
+    ASSERT_STATUS(store_tenant_create(store, &again, NULL, &error), STATUS_CONFLICT);
+    cr_assert(strstr(error.message, "uid"));
+}
+
+static enum status count_tenant(void *context, const struct store_tenant *tenant, struct error *e) {
+    int *count = context;
+    struct store_tenant wanted = store_fixture_tenant(*count);
+    if (strcmp(tenant->name, wanted.name) != 0)
+        return status_fail(e, STATUS_INTERNAL, "found %s", tenant->name);
+    ++*count;
+    return STATUS_OK;
+}
+
+STORE_TEST(tenants_are_listed_in_order_and_a_callback_may_stop) {
+    int count = 0;
+    for (int i = 0; i < 5; i++)
+        add_tenant(store, i);
+    ASSERT_OK(store_tenant_list(store, count_tenant, &count, &error));
+    cr_assert_eq(count, 5);
+    count = 2;
+    ASSERT_STATUS(store_tenant_list(store, count_tenant, &count, &error), STATUS_INTERNAL);
+    cr_assert_eq(count, 2);
+    cr_assert_str_eq(error.message, "found tenant-0");
+    add_tenant(store, 5); /* a stopped listing holds nothing up */
+}
+
+static enum status count_key(void *context, const struct store_key *key, struct error *e) {
+    (void)key, (void)e;
+    ++*(int *)context;
+    return STATUS_OK;
+}
+
+STORE_TEST(keys) {
+    int64_t a = add_tenant(store, 1), b = add_tenant(store, 2);
+    struct store_key key = store_fixture_key(1, a), found = {.tenant = 42};
+    key.expires = FIXTURE_NOW + 1000000;
+    ASSERT_OK(store_key_create(store, &key, NULL, &error));
+    ASSERT_STATUS(store_key_create(store, &key, NULL, &error), STATUS_CONFLICT);
+    struct store_key other = store_fixture_key(2, b);
+    other.label[0] = '\0';
+    ASSERT_OK(store_key_create(store, &other, NULL, &error));
+    other = store_fixture_key(3, 99);
+    ASSERT_STATUS(store_key_create(store, &other, NULL, &error), STATUS_NOT_FOUND);
+
+    ASSERT_STATUS(store_key_find(store, "key9", &found, &error), STATUS_NOT_FOUND);
+    cr_assert_eq(found.tenant, 42);
+    ASSERT_OK(store_key_find(store, "key1", &found, &error));
+    cr_assert_eq(found.tenant, a);
+    cr_assert_eq(found.scopes, key.scopes);
+    cr_assert_eq(found.expires, key.expires);
+    cr_assert_eq(found.revoked, 0);
+    cr_assert_str_eq(found.label, "laptop");
+    cr_assert_arr_eq(found.hash, key.hash, sizeof key.hash);
+
+    ASSERT_OK(store_key_revoke(store, "key1", FIXTURE_NOW + 5, NULL, &error));
+    ASSERT_OK(store_key_revoke(store, "key1", FIXTURE_NOW + 9, NULL, &error));
+    ASSERT_OK(store_key_find(store, "key1", &found, &error));
+    cr_assert_eq(found.revoked, FIXTURE_NOW + 5);
+    ASSERT_STATUS(store_key_revoke(store, "key9", FIXTURE_NOW, NULL, &error), STATUS_NOT_FOUND);
+
+    int count = 0;
+    ASSERT_OK(store_key_list(store, a, count_key, &count, &error));
+    cr_assert_eq(count, 1);
+    ASSERT_OK(store_key_list(store, 0, count_key, &count, &error));
+    cr_assert_eq(count, 3);
+}
+
+STORE_TEST(model_states_only_go_forward) {
+    int64_t tenant = add_tenant(store, 1);
+    const uint8_t commitment[STORE_COMMITMENT_SIZE] = {1, 2, 3};
+    static uint8_t header[STORE_HEADER_MAX], out[STORE_HEADER_MAX];
+    memset(header, 0xa5, sizeof header);
+    struct store_model model, found;
+    size_t size = 0;
+    ASSERT_OK(store_model_create(store, tenant, "m", "1", FIXTURE_NOW, &model, NULL, &error));
+    cr_assert_eq(model.state, STORE_MODEL_UPLOADING);
+    ASSERT_STATUS(store_model_create(store, tenant, "m", "1", FIXTURE_NOW, &found, NULL, &error),
+                  STATUS_CONFLICT);
+    ASSERT_STATUS(store_model_create(store, 99, "m", "1", FIXTURE_NOW, &found, NULL, &error),
+                  STATUS_NOT_FOUND);
+    ASSERT_STATUS(store_model_ready(store, model.id, commitment, NULL, &error), STATUS_CONFLICT);
+    cr_assert_str_eq(error.message, "the model is uploading, must be pending for this step");
+    ASSERT_STATUS(store_model_complete(store, model.id, header, 0, 1, NULL, &error),
+                  STATUS_INVALID);
+    ASSERT_STATUS(store_model_complete(store, model.id, header, sizeof header + 1, 1, NULL, &error),
+                  STATUS_INVALID);
+    ASSERT_STATUS(store_model_complete(store, model.id, header, 1, 0, NULL, &error),
+                  STATUS_INVALID);
+
+    ASSERT_OK(store_model_complete(store, model.id, header, sizeof header, 12345, NULL, &error));
+    ASSERT_STATUS(store_model_complete(store, model.id, header, 1, 1, NULL, &error),
+                  STATUS_CONFLICT);
+    ASSERT_OK(store_model_get(store, model.id, &found, &error));
+    cr_assert_eq(found.state, STORE_MODEL_PENDING);
+    cr_assert_eq(found.header_size, sizeof header);
+    cr_assert_eq(found.payload_size, 12345);
+    cr_assert_not(found.has_commitment);
+    ASSERT_STATUS(store_model_header(store, model.id, out, sizeof out - 1, &size, &error),
+                  STATUS_TOO_LARGE);
+    cr_assert_eq(size, 0);
+    ASSERT_OK(store_model_header(store, model.id, out, sizeof out, &size, &error));
+    cr_assert_eq(size, sizeof header);
+    cr_assert_arr_eq(out, header, sizeof header);
+
+    ASSERT_OK(store_model_ready(store, model.id, commitment, NULL, &error));
+    ASSERT_OK(store_model_get(store, model.id, &found, &error));
+    cr_assert_eq(found.state, STORE_MODEL_READY);
+    cr_assert(found.has_commitment);
+    cr_assert_arr_eq(found.commitment, commitment, sizeof commitment);
+    ASSERT_STATUS(store_model_ready(store, model.id, commitment, NULL, &error), STATUS_CONFLICT);
+
+    ASSERT_OK(store_model_delete(store, model.id, NULL, &error));
+    ASSERT_STATUS(store_model_delete(store, model.id, NULL, &error), STATUS_NOT_FOUND);
+    ASSERT_STATUS(store_model_get(store, model.id, &found, &error), STATUS_NOT_FOUND);
+    int64_t old = model.id;
+    ASSERT_OK(store_model_create(store, tenant, "m", "1", FIXTURE_NOW, &model, NULL, &error));
+    cr_assert_gt(model.id, old); /* it names a file: never again */
+}
+
+static const char *latest(struct store *store, int64_t tenant, const char *name) {
+    static struct store_model model;
+    ASSERT_OK(store_model_find(store, tenant, name, NULL, &model, &error));
+    return model.version;
+}
+
+STORE_TEST(latest_version) {
+    int64_t t = add_tenant(store, 1), other = add_tenant(store, 2);
+    struct store_model model;
+    ASSERT_STATUS(store_model_find(store, t, "m", NULL, &model, &error), STATUS_NOT_FOUND);
+    add_ready(store, t, "m", "9", STORE_MODEL_READY);
+    add_ready(store, t, "m", "10", STORE_MODEL_READY);
+    add_ready(store, t, "m", "2", STORE_MODEL_READY);
+    add_ready(store, other, "m", "77", STORE_MODEL_READY);
+    cr_assert_str_eq(latest(store, t, "m"), "10");
+    add_ready(store, t, "m", "11", STORE_MODEL_PENDING);
+    cr_assert_str_eq(latest(store, t, "m"), "10", "one that cannot answer does not take over");
+    add_ready(store, t, "m", "18446744073709551617", STORE_MODEL_READY);
+    cr_assert_str_eq(latest(store, t, "m"), "18446744073709551617");
+    add_ready(store, t, "m", "beta", STORE_MODEL_READY);
+    add_ready(store, t, "m", "3", STORE_MODEL_READY);
+    cr_assert_str_eq(latest(store, t, "m"), "3", "not all are numbers: the one made last");
+    add_ready(store, t, "n", "2", STORE_MODEL_PENDING);
+    add_ready(store, t, "n", "1", STORE_MODEL_UPLOADING);
+    cr_assert_str_eq(latest(store, t, "n"), "2");
+
+    ASSERT_OK(store_model_find(store, t, "m", "9", &model, &error));
+    cr_assert_str_eq(model.version, "9");
+    ASSERT_STATUS(store_model_find(store, t, "m", "77", &model, &error), STATUS_NOT_FOUND);
+    ASSERT_STATUS(store_model_find(store, other, "m", "9", &model, &error), STATUS_NOT_FOUND);
+}
+
+static enum status count_model(void *context, const struct store_model *model, struct error *e) {
+    (void)model, (void)e;
+    ++*(int *)context;
+    return STATUS_OK;
+}
+
+static enum status sum_usage(void *context, const struct store_usage *usage, struct error *e) {
+    (void)e;
+    struct store_usage *sum = context;
+    sum->day = usage->day;
+    sum->requests += usage->requests;
+    sum->bytes_out += usage->bytes_out;
+    sum->errors++;
+    return STATUS_OK;
+}
+
+STORE_TEST(deleting_a_tenant_takes_its_rows_and_leaves_the_log) {
+    struct store_tenant tenant = store_fixture_tenant(1), kept = store_fixture_tenant(2);
+    ASSERT_OK(store_tenant_create(store, &tenant, NULL, &error));
+    ASSERT_OK(store_tenant_create(store, &kept, NULL, &error));
+    struct store_key key = store_fixture_key(1, tenant.id), key2 = store_fixture_key(2, kept.id);
+    ASSERT_OK(store_key_create(store, &key, NULL, &error));
+    ASSERT_OK(store_key_create(store, &key2, NULL, &error));
+    add_ready(store, tenant.id, "m", "1", STORE_MODEL_READY);
+    add_ready(store, kept.id, "m", "1", STORE_MODEL_READY);
+    struct audit_record record = store_fixture_record(tenant.uid);
+    struct store_usage usage = {
+        .tenant = tenant.id, .key = "key1", .model = "m/1", .day = 20000, .requests = 1};
+    ASSERT_OK(store_audit_append(store, &record, 1, &usage, 1, &error));
+
+    ASSERT_OK(store_tenant_delete(store, tenant.id, &record, &error));
+    int keys = 0, models = 0;
+    struct store_usage sum = {0};
+    ASSERT_OK(store_key_list(store, 0, count_key, &keys, &error));
+    ASSERT_OK(store_model_list(store, 0, count_model, &models, &error));
+    ASSERT_OK(store_usage_list(store, tenant.id, 0, 99999, sum_usage, &sum, &error));
+    cr_assert_eq(keys, 1);
+    cr_assert_eq(models, 1);
+    cr_assert_eq(sum.requests, 0);
+    uint64_t count = 0;
+    ASSERT_OK(store_audit_count(store, tenant.uid, &count, &error));
+    cr_assert_eq(count, 2);
+    /* What was in flight when the tenant went is still recorded. */
+    ASSERT_OK(store_audit_append(store, &record, 1, &usage, 1, &error));
+    cr_assert_eq(record.seq, 2);
+    ASSERT_OK(store_usage_list(store, tenant.id, 0, 99999, sum_usage, &sum, &error));
+    cr_assert_eq(sum.requests, 0);
+}
+
+STORE_TEST(usage_adds_up_by_day_key_and_model) {
+    int64_t t = add_tenant(store, 1);
+    struct store_usage usage[] = {
+        {t, "k1", "m/1", 20001, 1, 0, 10, 100, 1000}, {t, "k1", "m/1", 20001, 2, 1, 20, 200, 2000},
+        {t, "k2", "m/1", 20001, 4, 0, 0, 0, 4000},    {t, "k1", "m/2", 20001, 8, 0, 0, 0, 8000},
+        {t, "k1", "m/1", 20000, 16, 0, 0, 0, 16000},  {t, "k1", "m/1", 20002, 32, 0, 0, 0, 0},
+    };
+    ASSERT_OK(store_audit_append(store, NULL, 0, usage, 6, &error));
+    ASSERT_OK(store_audit_append(store, NULL, 0, usage, 1, &error));
+    struct store_usage sum = {0};
+    ASSERT_OK(store_usage_list(store, t, 20000, 20001, sum_usage, &sum, &error));
+    cr_assert_eq(sum.errors, 4, "rows");
+    cr_assert_eq(sum.requests, 1 + 1 + 2 + 4 + 8 + 16);
+    cr_assert_eq(sum.bytes_out, 32000);
+    cr_assert_eq(sum.day, 20001, "in the order of days");
+    usage[0].requests = -1;
+    ASSERT_STATUS(store_audit_append(store, NULL, 0, usage, 1, &error), STATUS_INVALID);
+}
+
+struct seen {
+    uint64_t seqs[64];
+    size_t count;
+    char last[AUDIT_RECORD_MAX + 1];
+};
+
+static enum status see_record(void *context, const struct store_audit_row *row, struct error *e) {
+    struct seen *seen = context;
+    uint8_t leaf[AUDIT_RECORD_LEAF_SIZE];
+    merkle_leaf(row->record, row->size, leaf);
+    if (memcmp(leaf, row->leaf, sizeof leaf) != 0)
+        return status_fail(e, STATUS_INTERNAL, "leaf of %zu", (size_t)row->seq);
+    seen->seqs[seen->count++] = row->seq;
+    memcpy(seen->last, row->record, row->size);
+    seen->last[row->size] = '\0';
+    return STATUS_OK;
+}
+
+STORE_TEST(records_are_numbered_from_zero_without_a_gap) {
+    struct audit_record group[3] = {store_fixture_record("a"), store_fixture_record("b"),
+                                    store_fixture_record("a")};
+    cr_assert_eq(log_size(store), 0);
+    ASSERT_OK(store_audit_append(store, group, 3, NULL, 0, &error));
+    cr_assert_eq(group[0].seq, 0);
+    cr_assert_eq(group[2].seq, 2);
+    struct store_tenant tenant = store_fixture_tenant(1);
+    struct audit_record act = store_fixture_record(tenant.uid);
+    ASSERT_OK(store_tenant_create(store, &tenant, &act, &error));
+    cr_assert_eq(act.seq, 3);
+    ASSERT_OK(store_audit_append(store, group, 3, NULL, 0, &error));
+    cr_assert_eq(group[0].seq, 4);
+    cr_assert_eq(log_size(store), 7);
+}
+
+STORE_TEST(records_are_listed_newest_first) {
+    struct audit_record group[10];
+    for (int i = 0; i < 10; i++)
+        group[i] = store_fixture_record(i % 2 ? "b" : "a");
+    ASSERT_OK(store_audit_append(store, group, 10, NULL, 0, &error));
+    struct seen seen = {0};
+    ASSERT_OK(store_audit_list(store, "a", UINT64_MAX, 3, see_record, &seen, &error));
+    cr_assert_eq(seen.count, 3);
+    cr_assert_eq(seen.seqs[0], 8);
+    cr_assert_eq(seen.seqs[2], 4);
+    seen.count = 0;
+    ASSERT_OK(store_audit_list(store, "a", 4, 50, see_record, &seen, &error));
+    cr_assert_eq(seen.count, 2);
+    cr_assert_eq(seen.seqs[0], 2);
+    seen.count = 0;
+    ASSERT_OK(store_audit_list(store, NULL, UINT64_MAX, 50, see_record, &seen, &error));
+    cr_assert_eq(seen.count, 10);
+    cr_assert(strstr(seen.last, "\"seq\":0,"));
+    seen.count = 0;
+    ASSERT_OK(store_audit_list(store, "nobody", UINT64_MAX, 50, see_record, &seen, &error));
+    ASSERT_OK(store_audit_list(store, "a", 0, 50, see_record, &seen, &error));
+    ASSERT_OK(store_audit_list(store, "a", UINT64_MAX, 0, see_record, &seen, &error));
+    cr_assert_eq(seen.count, 0);
+    uint64_t count = 0;
+    ASSERT_OK(store_audit_count(store, "b", &count, &error));
+    cr_assert_eq(count, 5);
+    ASSERT_OK(store_audit_count(store, NULL, &count, &error));
+    cr_assert_eq(count, 10);
+}
+
+static enum status grow_tree(void *context, uint64_t seq, const uint8_t *leaf, struct error *e) {
+    struct merkle_tree *tree = context;
+    if (seq != tree->size)
+        return status_fail(e, STATUS_INTERNAL, "seq");
+    merkle_append(tree, leaf);
+    return STATUS_OK;
+}
+
+static void observe(void *context, const struct audit_record *records, size_t count) {
+    struct merkle_tree *tree = context;
+    for (size_t i = 0; i < count; i++) {
+        cr_assert_eq(records[i].seq, tree->size);
+        merkle_append(tree, records[i].leaf);
+    }
+}
+
+STORE_TEST(the_observer_and_the_leaves_give_the_same_tree) {
+    struct merkle_tree seen = {0}, stored = {0};
+    store_audit_observe(store, observe, &seen);
+    struct audit_record group[5];
+    for (int i = 0; i < 5; i++) {
+        group[i] = store_fixture_record("a");
+        group[i].units = i;
+    }
+    ASSERT_OK(store_audit_append(store, group, 5, NULL, 0, &error));
+    struct store_tenant tenant = store_fixture_tenant(1);
+    ASSERT_OK(store_tenant_create(store, &tenant, &group[0], &error));
+    struct store_key key = store_fixture_key(1, tenant.id);
+    ASSERT_OK(store_key_create(store, &key, &group[1], &error));
+    ASSERT_STATUS(store_key_create(store, &key, &group[1], &error), STATUS_CONFLICT);
+    ASSERT_OK(store_key_revoke(store, "key1", FIXTURE_NOW, &group[2], &error));
+    ASSERT_OK(store_tenant_set_state(store, tenant.id, STORE_TENANT_DISABLED, &group[3], &error));
+    ASSERT_OK(store_tenant_delete(store, tenant.id, &group[4], &error));
+    cr_assert_eq(seen.size, 10);
+    ASSERT_OK(store_audit_leaves(store, 0, grow_tree, &stored, &error));
+    uint8_t a[MERKLE_SIZE], b[MERKLE_SIZE];
+    merkle_root(&seen, a);
+    merkle_root(&stored, b);
+    cr_assert_eq(stored.size, 10);
+    cr_assert_arr_eq(a, b, sizeof a);
+    store_audit_observe(store, NULL, NULL);
+}
+
+STORE_TEST(an_act_that_fails_leaves_no_record_and_a_bad_record_no_act) {
+    struct store_tenant tenant = store_fixture_tenant(1), same = store_fixture_tenant(2);
+    struct audit_record record = store_fixture_record(tenant.uid), bad = record;
+    ASSERT_OK(store_tenant_create(store, &tenant, &record, &error));
+    memcpy(same.name, tenant.name, sizeof same.name);
+    record.seq = 99;
+    memset(record.leaf, 0x5a, sizeof record.leaf);
+    struct audit_record before = record;
+    ASSERT_STATUS(store_tenant_create(store, &same, &record, &error), STATUS_CONFLICT);
+    cr_assert_eq(memcmp(&before, &record, sizeof before), 0, "outputs are untouched");
+    cr_assert_eq(log_size(store), 1);
+    /* The uid of an attempt that failed was not used up. */
+    memcpy(same.name, "fresh", 6);
+
+    bad.client = "\xc3";
+    ASSERT_STATUS(store_tenant_create(store, &same, &bad, &error), STATUS_INVALID);
+    ASSERT_STATUS(store_tenant_delete(store, tenant.id, &bad, &error), STATUS_INVALID);
+    ASSERT_OK(store_tenant_get(store, tenant.id, &tenant, &error));
+    ASSERT_OK(store_tenant_create(store, &same, &record, &error));
+    cr_assert_eq(record.seq, 1);
+
+    struct audit_record group[3] = {store_fixture_record("a"), bad, store_fixture_record("a")};
+    struct store_usage usage = {.tenant = tenant.id, .key = "k", .model = "m/1", .requests = 1};
+    group[0].seq = 1234;
+    ASSERT_STATUS(store_audit_append(store, group, 3, &usage, 1, &error), STATUS_INVALID);
+    cr_assert_eq(group[0].seq, 1234);
+    cr_assert_eq(log_size(store), 2);
+    struct store_usage sum = {0};
+    ASSERT_OK(store_usage_list(store, tenant.id, 0, 99999, sum_usage, &sum, &error));
+    cr_assert_eq(sum.requests, 0);
+}
+
+STORE_TEST(a_reader_sees_what_is_committed_and_changes_nothing) {
+    struct store *reader = NULL;
+    ASSERT_OK(store_open_reader(store, &reader, &error));
+    int64_t id = add_tenant(store, 1);
+    struct store_tenant found = store_fixture_tenant(2);
+    ASSERT_STATUS(store_tenant_create(reader, &found, NULL, &error), STATUS_INTERNAL);
+    struct audit_record record = store_fixture_record("a");
+    ASSERT_STATUS(store_audit_append(reader, &record, 1, NULL, 0, &error), STATUS_INTERNAL);
+    ASSERT_OK(store_audit_append(store, &record, 1, NULL, 0, &error));
+    ASSERT_OK(store_tenant_get(reader, id, &found, &error));
+    cr_assert_eq(log_size(reader), 1);
+    struct store_meta meta;
+    ASSERT_OK(store_meta(reader, &meta, &error));
+    store_close(reader);
+}
+
+Test(store_handle, closing_nothing_is_fine) {
+    store_close(NULL);
+}

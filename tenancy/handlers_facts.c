@@ -1,0 +1,109 @@
+#include "crypto/encoding.h"
+#include "tenancy/arguments.h"
+#include "tenancy/handlers.h"
+
+#define AUDIT_LIMIT_DEFAULT 50
+
+/* A record as it is stored, with its leaf beside it for who wants to check a proof. */
+static enum status add_record(void *context, const struct store_audit_row *row,
+                              struct error *error) {
+    char leaf[ENCODING_HEX_SIZE(AUDIT_RECORD_LEAF_SIZE)];
+    json_t *record = json_loadb((const char *)row->record, row->size, 0, NULL);
+    if (!record)
+        return status_fail(error, STATUS_INTERNAL, "audit record %llu is damaged",
+                           (unsigned long long)row->seq);
+    encoding_hex(row->leaf, AUDIT_RECORD_LEAF_SIZE, leaf);
+    json_t *both = json_pack("{s:o,s:s}", "record", record, "leaf", leaf);
+    if (json_array_append_new(context, both) != 0)
+        return handlers_no_memory(NULL, error);
+    return STATUS_OK;
+}
+
+enum status handlers_audit_list(struct tenancy *tenancy, const json_t *request, json_t **response,
+                                struct error *error) {
+    const char *name = NULL;
+    struct store_tenant tenant;
+    int64_t limit = 0, before = 0;
+    uint64_t size = 0;
+    json_t *rows = json_array();
+    if (!rows)
+        return handlers_no_memory(NULL, error);
+    enum status status = arguments_optional_text(request, "tenant", &name, error);
+    if (status == STATUS_OK)
+        status = arguments_optional_integer(request, "limit", 1, TENANCY_AUDIT_LIMIT_MAX,
+                                            AUDIT_LIMIT_DEFAULT, &limit, error);
+    if (status == STATUS_OK)
+        status = arguments_optional_integer(request, "before", 0, AUDIT_RECORD_INTEGER_MAX,
+                                            AUDIT_RECORD_INTEGER_MAX, &before, error);
+    if (status == STATUS_OK && name)
+        status = store_tenant_find(tenancy->store, name, &tenant, error);
+    if (status == STATUS_OK)
+        status = store_audit_size(tenancy->store, &size, error);
+    if (status == STATUS_OK)
+        status = store_audit_list(tenancy->store, name ? tenant.uid : NULL, (uint64_t)before,
+                                  (size_t)limit, add_record, rows, error);
+    if (status == STATUS_OK) {
+        json_t *made = json_pack("{s:O,s:I}", "records", rows, "size", (json_int_t)size);
+        if (made)
+            *response = made;
+        else
+            status = handlers_no_memory(NULL, error);
+    }
+    json_decref(rows);
+    return status;
+}
+
+struct counts {
+    json_int_t tenants, keys, models;
+};
+
+static enum status count_tenant(void *context, const struct store_tenant *row,
+                                struct error *error) {
+    (void)row, (void)error;
+    ((struct counts *)context)->tenants++;
+    return STATUS_OK;
+}
+
+static enum status count_key(void *context, const struct store_key *row, struct error *error) {
+    (void)row, (void)error;
+    ((struct counts *)context)->keys++;
+    return STATUS_OK;
+}
+
+static enum status count_model(void *context, const struct store_model *row, struct error *error) {
+    (void)row, (void)error;
+    ((struct counts *)context)->models++;
+    return STATUS_OK;
+}
+
+enum status handlers_status(struct tenancy *tenancy, const json_t *request, json_t **response,
+                            struct error *error) {
+    (void)request;
+    struct store_meta meta;
+    struct counts counts = {0};
+    int version = 0;
+    uint64_t records = 0;
+    enum status status = store_meta(tenancy->store, &meta, error);
+    if (status == STATUS_OK)
+        status = store_version(tenancy->store, &version, error);
+    if (status == STATUS_OK)
+        status = store_tenant_list(tenancy->store, count_tenant, &counts, error);
+    if (status == STATUS_OK)
+        status = store_key_list(tenancy->store, 0, count_key, &counts, error);
+    if (status == STATUS_OK)
+        status = store_model_list(tenancy->store, 0, count_model, &counts, error);
+    if (status == STATUS_OK)
+        status = store_audit_size(tenancy->store, &records, error);
+    if (status != STATUS_OK)
+        return status;
+    json_t *made =
+        json_pack("{s:s,s:I,s:s,s:s,s:i,s:i,s:I,s:I,s:I,s:I}", "store", meta.uid, "created",
+                  (json_int_t)meta.created, "root_recipient", meta.recipient, "verifier",
+                  meta.verifier, "store_version", version, "store_version_known",
+                  store_version_known(), "tenants", counts.tenants, "keys", counts.keys, "models",
+                  counts.models, "records", (json_int_t)records);
+    if (!made)
+        return handlers_no_memory(NULL, error);
+    *response = made;
+    return STATUS_OK;
+}

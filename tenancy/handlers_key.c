@@ -1,0 +1,136 @@
+#include <string.h>
+
+#include "crypto/apikey.h"
+#include "crypto/encoding.h"
+#include "tenancy/arguments.h"
+#include "tenancy/handlers.h"
+
+static json_t *describe(const struct store_key *key, const char *tenant_name) {
+    char scopes[SCOPE_TEXT_MAX];
+    scope_format(key->scopes, scopes);
+    return json_pack("{s:s,s:s,s:s,s:s,s:I,s:I,s:I}", "id", key->id, "tenant", tenant_name, "label",
+                     key->label, "scopes", scopes, "created", (json_int_t)key->created, "expires",
+                     (json_int_t)key->expires, "revoked", (json_int_t)key->revoked);
+}
+
+static enum status read_new(const json_t *request, struct store_key *key, struct error *error) {
+    const char *hash = NULL, *scopes = NULL, *label = NULL;
+    enum status status = arguments_copy(request, "id", key->id, sizeof key->id, error);
+    if (status == STATUS_OK && !apikey_id_valid(key->id, strlen(key->id)))
+        status = status_fail(error, STATUS_INVALID, "id: \"%s\" is not a key id", key->id);
+    if (status == STATUS_OK)
+        status = arguments_text(request, "hash", &hash, error);
+    if (status == STATUS_OK && !encoding_unhex(hash, strlen(hash), key->hash, sizeof key->hash))
+        status = status_fail(error, STATUS_INVALID, "hash: must be %zu hexadecimal digits",
+                             2 * sizeof key->hash);
+    if (status == STATUS_OK)
+        status = arguments_text(request, "scopes", &scopes, error);
+    if (status == STATUS_OK)
+        status = scope_parse(scopes, &key->scopes, error);
+    if (status == STATUS_OK)
+        status = arguments_optional_text(request, "label", &label, error);
+    if (status == STATUS_OK && label)
+        status = arguments_copy(request, "label", key->label, sizeof key->label, error);
+    if (status == STATUS_OK)
+        status = arguments_optional_integer(request, "expires", 0, AUDIT_RECORD_INTEGER_MAX, 0,
+                                            &key->expires, error);
+    return status;
+}
+
+enum status handlers_key_create(struct tenancy *tenancy, const json_t *request, json_t **response,
+                                struct error *error) {
+    struct store_key key = {0};
+    struct store_tenant tenant;
+    const char *name = NULL;
+    enum status status = arguments_text(request, "tenant", &name, error);
+    if (status == STATUS_OK)
+        status = read_new(request, &key, error);
+    if (status == STATUS_OK)
+        status = store_tenant_find(tenancy->store, name, &tenant, error);
+    if (status != STATUS_OK)
+        return status;
+    struct audit_record record = handlers_record(tenancy, "key.create", tenant.uid, key.id);
+    key.tenant = tenant.id;
+    key.created = record.time;
+    status = store_key_create(tenancy->store, &key, &record, error);
+    if (status != STATUS_OK)
+        return status;
+    handlers_tell(tenancy, &(struct tenancy_change){.event = TENANCY_KEY_CREATED,
+                                                    .tenant = tenant.id,
+                                                    .tenant_uid = tenant.uid,
+                                                    .key = key.id});
+    json_t *made = describe(&key, tenant.name);
+    if (!made)
+        return handlers_no_memory(NULL, error);
+    *response = made;
+    return STATUS_OK;
+}
+
+struct listing {
+    json_t *rows;
+    const json_t *names;
+};
+
+static enum status add_row(void *context, const struct store_key *key, struct error *error) {
+    const struct listing *listing = context;
+    const char *tenant = handlers_tenant_name(listing->names, key->tenant);
+    if (json_array_append_new(listing->rows, describe(key, tenant)) != 0)
+        return handlers_no_memory(NULL, error);
+    return STATUS_OK;
+}
+
+enum status handlers_key_list(struct tenancy *tenancy, const json_t *request, json_t **response,
+                              struct error *error) {
+    const char *name = NULL;
+    struct store_tenant tenant = {0};
+    json_t *names = NULL, *rows = json_array();
+    if (!rows)
+        return handlers_no_memory(NULL, error);
+    enum status status = arguments_optional_text(request, "tenant", &name, error);
+    if (status == STATUS_OK && name)
+        status = store_tenant_find(tenancy->store, name, &tenant, error);
+    if (status == STATUS_OK)
+        status = handlers_tenant_names(tenancy, &names, error);
+    struct listing listing = {.rows = rows, .names = names};
+    if (status == STATUS_OK)
+        status = store_key_list(tenancy->store, tenant.id, add_row, &listing, error);
+    if (status == STATUS_OK) {
+        json_t *made = json_pack("{s:O}", "keys", rows);
+        if (made)
+            *response = made;
+        else
+            status = handlers_no_memory(NULL, error);
+    }
+    json_decref(rows);
+    json_decref(names);
+    return status;
+}
+
+enum status handlers_key_revoke(struct tenancy *tenancy, const json_t *request, json_t **response,
+                                struct error *error) {
+    const char *id = NULL;
+    struct store_key key;
+    struct store_tenant tenant;
+    enum status status = arguments_text(request, "id", &id, error);
+    if (status == STATUS_OK)
+        status = store_key_find(tenancy->store, id, &key, error);
+    if (status == STATUS_OK)
+        status = store_tenant_get(tenancy->store, key.tenant, &tenant, error);
+    if (status != STATUS_OK)
+        return status;
+    struct audit_record record = handlers_record(tenancy, "key.revoke", tenant.uid, key.id);
+    status = store_key_revoke(tenancy->store, key.id, record.time, &record, error);
+    if (status != STATUS_OK)
+        return status;
+    if (!key.revoked)
+        key.revoked = record.time;
+    handlers_tell(tenancy, &(struct tenancy_change){.event = TENANCY_KEY_REVOKED,
+                                                    .tenant = tenant.id,
+                                                    .tenant_uid = tenant.uid,
+                                                    .key = key.id});
+    json_t *made = describe(&key, tenant.name);
+    if (!made)
+        return handlers_no_memory(NULL, error);
+    *response = made;
+    return STATUS_OK;
+}

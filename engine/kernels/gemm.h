@@ -1,0 +1,30 @@
+/* Dense matrix products of two activations, over OpenBLAS (single-threaded; the pool splits above
+ * it). Row-major. C[m,n] = alpha * op(A)[m,k] * op(B)[k,n] + beta * C; op transposes where asked:
+ * A is stored [m,k], or [k,m] where transpose_a, with `lda` elements between rows as stored.
+ * beta 0 means that C is not read.
+ *
+ * OpenBLAS copies its operands into scratch of its own, outside any arena: constant weights go
+ * through kernels/gemm_packed.h instead, never through here.
+ *
+ * Threads: `pool` may be NULL. Sizes are trusted: callers have checked them. */
+#ifndef ENGINE_KERNELS_GEMM_H
+#define ENGINE_KERNELS_GEMM_H
+
+#include "engine/kernels/threads.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct gemm_shape {
+    bool transpose_a, transpose_b;
+    size_t m, n, k, lda, ldb, ldc;
+};
+
+void gemm_f32(struct threads *pool, const struct gemm_shape *g, float alpha, const float *a,
+              const float *b, float beta, float *c);
+void gemm_f64(struct threads *pool, const struct gemm_shape *g, double alpha, const double *a,
+              const double *b, double beta, double *c);
+/* The whole family for integers (MatMul of int32 and the like): plain loops, wraps. */
+void gemm_i32(struct threads *pool, const struct gemm_shape *g, const int *a, const int *b, int *c);
+
+#endif

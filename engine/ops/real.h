@@ -1,0 +1,18 @@
+/* Tensors of any real type as arrays of double: for operators that are rarely the bottleneck, so
+ * that each is written once and loses nothing. Values past a type's range are limited to it; to
+ * integers, fractions are cut towards zero. int64 beyond 2^53 is rounded. */
+#ifndef ENGINE_OPS_REAL_H
+#define ENGINE_OPS_REAL_H
+
+#include "engine/ops/op.h"
+
+/* The elements of input i: its own data for DOUBLE, else widened into scratch. */
+MUST_USE enum status real_in(struct op_ctx *c, size_t i, const double **out);
+/* Where to write output i: its own data for DOUBLE, else scratch. NULL: not wanted. */
+MUST_USE enum status real_out(struct op_ctx *c, size_t i, double **out);
+void real_out_done(struct op_ctx *c, size_t i, const double *values);
+/* Whole arrays of a real type. */
+void real_widen(enum dtype dtype, const void *from, double *to, size_t count);
+void real_narrow(enum dtype dtype, const double *from, void *to, size_t count);
+
+#endif

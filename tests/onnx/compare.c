@@ -1,0 +1,137 @@
+#include "tests/onnx/compare.h"
+
+#include "engine/model/half.h"
+
+#include <math.h>
+#include <stdio.h>
+
+static double element(const struct tensor *t, int64_t i) {
+    switch (t->dtype) {
+    case DTYPE_FLOAT:
+        return (double)((const float *)t->data)[i];
+    case DTYPE_DOUBLE:
+        return ((const double *)t->data)[i];
+    case DTYPE_FLOAT16:
+        return (double)half_to_float(((const uint16_t *)t->data)[i]);
+    case DTYPE_BFLOAT16:
+        return (double)half_bf16_to_float(((const uint16_t *)t->data)[i]);
+    default:
+        return (double)half_f8_to_float(t->dtype, ((const uint8_t *)t->data)[i]);
+    }
+}
+
+/* Size of one unit in the last place of `v` in its own format. */
+static double ulp_of(enum dtype dtype, double v) {
+    int bits = dtype == DTYPE_DOUBLE     ? 52
+               : dtype == DTYPE_FLOAT    ? 23
+               : dtype == DTYPE_FLOAT16  ? 10
+               : dtype == DTYPE_BFLOAT16 ? 7
+                                         : 2;
+    int exponent = 0;
+    (void)frexp(v, &exponent);
+    return ldexp(1.0, exponent - 1 - bits);
+}
+
+static bool close_enough(enum dtype dtype, double got, double want,
+                         const struct case_tolerance *t) {
+    if (isnan(got) || isnan(want))
+        return isnan(got) && isnan(want);
+    if (isinf(got) || isinf(want))
+        return got == want;
+    double difference = fabs(got - want);
+    if (difference <= t->atol + t->rtol * fabs(want))
+        return true;
+    return t->ulp > 0 && difference <= t->ulp * ulp_of(dtype, want);
+}
+
+static bool is_float(enum dtype d) {
+    return dtype_is_float(d) || (d >= DTYPE_FLOAT8E4M3FN && d <= DTYPE_FLOAT8E5M2FNUZ) ||
+           d == DTYPE_FLOAT4E2M1;
+}
+
+static bool compare_floats(const struct tensor *got, const struct tensor *want,
+                           const struct case_tolerance *t, char *reason, size_t size) {
+    int64_t wrong = 0, first = -1;
+    double worst = 0;
+    for (int64_t i = 0; i < got->count; i++) {
+        double a = element(got, i), b = element(want, i);
+        if (close_enough(got->dtype, a, b, t))
+            continue;
+        if (wrong++ == 0)
+            first = i;
+        if (fabs(a - b) > worst)
+            worst = fabs(a - b);
+    }
+    if (wrong == 0)
+        return true;
+    snprintf(reason, size,
+             "%lld of %lld elements differ, at most by %g; element %lld is %.9g, not %.9g",
+             (long long)wrong, (long long)got->count, worst, (long long)first, element(got, first),
+             element(want, first));
+    return false;
+}
+
+static bool compare_tensors(const struct tensor *got, const struct tensor *want,
+                            const struct case_tolerance *t, char *reason, size_t size) {
+    char a[160], b[160];
+    if (got->dtype != want->dtype) {
+        snprintf(reason, size, "type is %s, not %s", dtype_name(got->dtype),
+                 dtype_name(want->dtype));
+        return false;
+    }
+    if (!tensor_same_shape(got, want)) {
+        snprintf(reason, size, "shape is %s, not %s",
+                 tensor_dims_text(got->dims, got->rank, a, sizeof a),
+                 tensor_dims_text(want->dims, want->rank, b, sizeof b));
+        return false;
+    }
+    if (is_float(got->dtype))
+        return compare_floats(got, want, t, reason, size);
+    if (got->dtype == DTYPE_COMPLEX64 || got->dtype == DTYPE_COMPLEX128) {
+        struct tensor x = *got, y = *want;
+        x.dtype = y.dtype = got->dtype == DTYPE_COMPLEX64 ? DTYPE_FLOAT : DTYPE_DOUBLE;
+        x.count = y.count = got->count * 2;
+        return compare_floats(&x, &y, t, reason, size);
+    }
+    for (int64_t i = 0; i < got->count; i++) {
+        size_t width = dtype_size(got->dtype), at = (size_t)i * width;
+        bool same =
+            got->dtype == DTYPE_STRING
+                ? str_equal(((const struct str *)got->data)[i], ((const struct str *)want->data)[i])
+                : memcmp((const char *)got->data + at, (const char *)want->data + at, width) == 0;
+        if (same)
+            continue;
+        int64_t x = 0, y = 0;
+        if (width <= 8) {
+            memcpy(&x, (const char *)got->data + at, width);
+            memcpy(&y, (const char *)want->data + at, width);
+        }
+        snprintf(reason, size, "element %lld of %s differs: %#llx, not %#llx", (long long)i,
+                 dtype_name(got->dtype), (unsigned long long)x, (unsigned long long)y);
+        return false;
+    }
+    return true;
+}
+
+bool compare_values(const struct value *got, const struct value *want,
+                    const struct case_tolerance *t, char *reason, size_t size) {
+    if (got->kind != want->kind) {
+        snprintf(reason, size, "kind of value is %d, not %d", got->kind, want->kind);
+        return false;
+    }
+    if (got->kind == VALUE_TENSOR)
+        return compare_tensors(&got->tensor, &want->tensor, t, reason, size);
+    if (got->count != want->count) {
+        snprintf(reason, size, "%zu items, not %zu", got->count, want->count);
+        return false;
+    }
+    for (size_t i = 0; i < got->count; i++) {
+        char inner[256];
+        if (!compare_tensors(&got->items[i].tensor, &want->items[i].tensor, t, inner,
+                             sizeof inner)) {
+            snprintf(reason, size, "item %zu: %s", i, inner);
+            return false;
+        }
+    }
+    return true;
+}

@@ -1,0 +1,40 @@
+/* A channel to the ledger: each connection thread has its own, so a request is a send and a
+ * receive without a dispatcher.
+ *
+ * A channel is made at its first use. One that broke is made anew at the next request. A reply
+ * that does not come within CHANNEL_REPLY_SECONDS counts as broken: opening a model may take long.
+ *
+ * Threads: one owner. Failures are STATUS_UNAVAILABLE: no record, no answer. */
+#ifndef FRONT_CHANNEL_H
+#define FRONT_CHANNEL_H
+
+#include "base/message.h"
+#include "base/status.h"
+#include "server/front/ledger_link.h"
+
+#include <stdint.h>
+
+#define CHANNEL_REPLY_SECONDS 300
+
+struct channel {
+    struct ledger_link *link;
+    int socket;      /* -1 before the first use and after a failure */
+    uint8_t *buffer; /* MESSAGE_MAX bytes; replies point into it until the next exchange */
+};
+
+MUST_USE enum status channel_init(struct channel *channel, struct ledger_link *link,
+                                  struct error *error);
+void channel_free(struct channel *channel);
+
+/* Each sends one message and waits for its answer: ADMITTED, ADMITTED_UPLOAD (its descriptor is
+ * the caller's) or REFUSED; PERFORMED; SETTLED. */
+MUST_USE enum status channel_admit(struct channel *channel, const struct message_admit *admit,
+                                   struct message *reply, struct error *error);
+MUST_USE enum status channel_perform(struct channel *channel, const struct message_perform *perform,
+                                     struct message *reply, struct error *error);
+MUST_USE enum status channel_settle(struct channel *channel, const struct message_settle *settle,
+                                    struct message *reply, struct error *error);
+/* The answer with that record did not reach the client; nothing comes back. */
+void channel_undelivered(struct channel *channel, uint64_t ticket, uint64_t sequence);
+
+#endif

@@ -1,0 +1,136 @@
+#include "server/front/control.h"
+
+#include "base/log.h"
+#include "server/front/exchange.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define DRAIN_STEP_MS 50
+
+struct control {
+    struct front *front;
+    int launch, ledger;
+    bool lock_rings;
+    bool ended;
+    uint64_t drain_until_ns; /* 0: not draining */
+    struct pollfd polls[WORKERS_MAX + 2];
+    uint8_t buffer[MESSAGE_MAX];
+};
+
+static void lose_ledger(struct control *c) {
+    ledger_link_set(&c->front->ledger, -1);
+    c->ledger = -1;
+}
+
+static void add_worker(struct control *c, struct message *message) {
+    const struct message_front_worker *m = &message->front_worker;
+    struct error error = {0};
+    int socket = message->descriptors[0];
+    message->descriptors[0] = -1;
+    if (workers_add(&c->front->workers, m->worker, socket, message->descriptors[1], m->slots,
+                    m->slot_bytes, c->lock_rings, &error) != STATUS_OK)
+        log_error("worker %u cannot be used: %s", m->worker, error.message);
+}
+
+static void from_launch(struct control *c) {
+    struct message message;
+    struct error error = {0};
+    enum status status = message_receive(c->launch, ROLE_LAUNCH, ROLE_FRONT, c->buffer,
+                                         sizeof c->buffer, &message, &error);
+    if (status == STATUS_RATE)
+        return;
+    if (status != STATUS_OK) {
+        if (status != STATUS_UNAVAILABLE)
+            log_error("launch sent a bad message: %s", error.message);
+        c->ended = true;
+        return;
+    }
+    switch (message.type) {
+    case MESSAGE_FRONT_LEDGER:
+        ledger_link_set(&c->front->ledger, message.descriptors[0]);
+        c->ledger = message.descriptors[0];
+        message.descriptors[0] = -1;
+        break;
+    case MESSAGE_FRONT_WORKER:
+        add_worker(c, &message);
+        break;
+    case MESSAGE_DRAIN:
+        atomic_store(&c->front->draining, true);
+        c->drain_until_ns = exchange_now_ns() + (uint64_t)message.drain.deadline_ms * 1000000u + 1;
+        break;
+    default:
+        log_error("launch sent %s out of place", message_type_name(message.type));
+        break;
+    }
+    message_close_descriptors(&message);
+}
+
+static void from_ledger(struct control *c) {
+    struct message message;
+    struct error error = {0};
+    enum status status = message_receive(c->ledger, ROLE_LEDGER, ROLE_FRONT, c->buffer,
+                                         sizeof c->buffer, &message, &error);
+    if (status == STATUS_RATE)
+        return;
+    if (status != STATUS_OK || message.type != MESSAGE_FRONT_PAYLOAD) {
+        if (status == STATUS_OK)
+            log_error("ledger sent %s out of place", message_type_name(message.type));
+        else if (status != STATUS_UNAVAILABLE)
+            log_error("ledger sent a bad message: %s", error.message);
+        if (status == STATUS_OK)
+            message_close_descriptors(&message);
+        lose_ledger(c);
+        return;
+    }
+    workers_payload(&c->front->workers, message.front_payload.worker, message.front_payload.load,
+                    message.descriptors[0]);
+}
+
+static bool drained(const struct control *c) {
+    return c->drain_until_ns &&
+           (atomic_load(&c->front->in_flight) == 0 || exchange_now_ns() >= c->drain_until_ns);
+}
+
+static void serve_once(struct control *c) {
+    size_t count = 1;
+    c->polls[0] = (struct pollfd){.fd = c->launch, .events = POLLIN};
+    bool has_ledger = c->ledger >= 0;
+    if (has_ledger)
+        c->polls[count++] = (struct pollfd){.fd = c->ledger, .events = POLLIN};
+    size_t first_worker = count;
+    count += workers_poll(&c->front->workers, c->polls + count, WORKERS_MAX);
+    int ready = poll(c->polls, count, c->drain_until_ns ? DRAIN_STEP_MS : -1);
+    if (ready < 0 && errno != EINTR) {
+        log_error("the control loop cannot wait");
+        c->ended = true;
+    }
+    if (ready <= 0)
+        return;
+    /* Workers first: what they have told of a model may be wanted by whatever comes after it. */
+    for (size_t i = first_worker; i < count; i++)
+        if (c->polls[i].revents)
+            workers_readable(&c->front->workers, c->polls[i].fd, c->buffer, sizeof c->buffer);
+    if (has_ledger && c->polls[1].revents)
+        from_ledger(c);
+    if (c->polls[0].revents)
+        from_launch(c);
+}
+
+int control_run(struct front *front, int launch, bool lock_rings) {
+    struct control *c = calloc(1, sizeof *c);
+    if (!c) {
+        log_error("out of memory");
+        return 1;
+    }
+    c->front = front;
+    c->launch = launch;
+    c->ledger = -1;
+    c->lock_rings = lock_rings;
+    while (!c->ended && !drained(c))
+        serve_once(c);
+    free(c);
+    return 0;
+}

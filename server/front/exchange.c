@@ -1,0 +1,325 @@
+#include "server/front/exchange.h"
+
+#include "server/front/json_writer.h"
+
+#include <civetweb.h>
+#include <inttypes.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define DRAIN_MAX 65536
+/* A body may take the configured time, and longer the larger it is: the slowest client served. */
+#define SLOWEST_BYTES_PER_MS 64
+
+uint64_t exchange_now_ns(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* --- the request's body -------------------------------------------------------------------- */
+
+static enum status begin_body(struct exchange *e, struct error *error) {
+    if (e->body_until_ns)
+        return STATUS_OK;
+    uint64_t patience_ms = e->thread->front->config->limits.request_timeout_ms +
+                           e->screen.content_length / SLOWEST_BYTES_PER_MS;
+    e->body_until_ns = exchange_now_ns() + patience_ms * 1000000u;
+    if (!e->screen.expects_continue || e->continued)
+        return STATUS_OK;
+    static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    e->continued = true;
+    if (mg_write(e->connection, go_on, sizeof go_on - 1) != (int)sizeof go_on - 1) {
+        e->close = true;
+        return status_fail(error, STATUS_INVALID, "the client went away");
+    }
+    return STATUS_OK;
+}
+
+enum status exchange_read(struct exchange *e, void *data, size_t size, size_t *got,
+                          struct error *error) {
+    enum status status = begin_body(e, error);
+    if (status != STATUS_OK)
+        return status;
+    uint64_t left = e->screen.content_length - e->body_read;
+    if (left == 0) {
+        *got = 0;
+        return STATUS_OK;
+    }
+    if (exchange_now_ns() > e->body_until_ns) {
+        e->close = true;
+        return status_fail(error, STATUS_DEADLINE, "the body did not arrive in time");
+    }
+    int n = mg_read(e->connection, data, left < size ? (size_t)left : size);
+    if (n <= 0) {
+        e->close = true;
+        return status_fail(error, STATUS_INVALID,
+                           "the body ended after %" PRIu64 " of %" PRIu64 " bytes", e->body_read,
+                           e->screen.content_length);
+    }
+    e->body_read += (uint64_t)n;
+    *got = (size_t)n;
+    return STATUS_OK;
+}
+
+enum status exchange_body(struct exchange *e, uint64_t limit, const uint8_t **data, size_t *size,
+                          struct error *error) {
+    if (!e->screen.has_length)
+        return status_fail(error, STATUS_LENGTH_REQUIRED, "Content-Length is required");
+    if (e->screen.encoded)
+        return status_fail(error, STATUS_ENCODING, "the body is encoded; send it as it is");
+    if (e->screen.content_length > limit)
+        return status_fail(error, STATUS_TOO_LARGE,
+                           "the body has %" PRIu64 " bytes, the limit is %" PRIu64,
+                           e->screen.content_length, limit);
+    size_t wanted = (size_t)e->screen.content_length, have = 0;
+    enum status status = scratch_take(&e->thread->body, wanted ? wanted : 1, error);
+    while (status == STATUS_OK && have < wanted) {
+        size_t got = 0;
+        status = exchange_read(e, e->thread->body.data + have, wanted - have, &got, error);
+        have += got;
+        e->body_used = have;
+    }
+    if (status != STATUS_OK)
+        return status;
+    *data = e->thread->body.data;
+    *size = wanted;
+    return STATUS_OK;
+}
+
+/* --- the answer ---------------------------------------------------------------------------- */
+
+static const char *reason_of(int http_status) {
+    switch (http_status) {
+    case 200:
+        return "OK";
+    case 201:
+        return "Created";
+    case 400:
+        return "Bad Request";
+    case 401:
+        return "Unauthorized";
+    case 403:
+        return "Forbidden";
+    case 404:
+        return "Not Found";
+    case 405:
+        return "Method Not Allowed";
+    case 409:
+        return "Conflict";
+    case 411:
+        return "Length Required";
+    case 413:
+        return "Content Too Large";
+    case 415:
+        return "Unsupported Media Type";
+    case 422:
+        return "Unprocessable Content";
+    case 423:
+        return "Locked";
+    case 429:
+        return "Too Many Requests";
+    case 501:
+        return "Not Implemented";
+    case 503:
+        return "Service Unavailable";
+    case 504:
+        return "Gateway Timeout";
+    default:
+        return "Internal Server Error";
+    }
+}
+
+struct head {
+    int http_status;
+    bool binary;
+    size_t json_size;
+    uint32_t retry_after_s;
+};
+
+static void write_head(const struct exchange *e, const struct head *head, size_t body_size,
+                       struct buf *out) {
+    buf_printf(out, "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n",
+               head->http_status, reason_of(head->http_status),
+               head->binary ? "application/octet-stream" : "application/json", body_size);
+    if (head->binary)
+        buf_printf(out, "Inference-Header-Content-Length: %zu\r\n", head->json_size);
+    if (e->request_id[0])
+        buf_printf(out, "X-Request-Id: %s\r\n", e->request_id);
+    if (e->screen.traceparent[0])
+        buf_printf(out, "traceparent: %s\r\n", e->screen.traceparent);
+    if (head->http_status == 401)
+        buf_string(out, "WWW-Authenticate: Bearer\r\n");
+    if (head->http_status == 405 && e->match.allow[0])
+        buf_printf(out, "Allow: %s\r\n", e->match.allow);
+    if (head->retry_after_s)
+        buf_printf(out, "Retry-After: %" PRIu32 "\r\n", head->retry_after_s);
+    buf_printf(out, "Cache-Control: no-store\r\nConnection: %s\r\n\r\n",
+               e->close ? "close" : "keep-alive");
+}
+
+/* Head and body leave in one write: the head is put right in front of the body, which begins
+ * EXCHANGE_HEAD_MAX into the answer's memory. */
+static void send_answer(struct exchange *e, const struct head *head, size_t body_size) {
+    char text[EXCHANGE_HEAD_MAX];
+    struct buf out = buf_of(text, sizeof text);
+    if (e->body_read < e->screen.content_length || e->screen.wants_close ||
+        atomic_load(&e->thread->front->draining))
+        e->close = true;
+    if (e->close)
+        mg_disable_connection_keep_alive(e->connection);
+    write_head(e, head, body_size, &out);
+    uint8_t *begin = e->thread->answer.data + EXCHANGE_HEAD_MAX - out.size;
+    memcpy(begin, text, out.size);
+    size_t total = out.size + body_size;
+    e->answer_used = EXCHANGE_HEAD_MAX + body_size;
+    e->http_status = head->http_status;
+    int sent = mg_write(e->connection, begin, total);
+    if (sent >= 0 && (size_t)sent == total)
+        return;
+    e->close = true;
+    mg_disable_connection_keep_alive(e->connection);
+    if (e->recorded)
+        channel_undelivered(&e->thread->channel, e->ticket, e->sequence);
+}
+
+enum status exchange_answer_room(struct exchange *e, size_t bound, struct buf *body,
+                                 struct error *error) {
+    if (bound > INT32_MAX - EXCHANGE_HEAD_MAX)
+        return status_fail(error, STATUS_TOO_LARGE, "the answer is too large");
+    enum status status = scratch_take(&e->thread->answer, bound + EXCHANGE_HEAD_MAX, error);
+    if (status != STATUS_OK)
+        return status;
+    *body = buf_of(e->thread->answer.data + EXCHANGE_HEAD_MAX, bound);
+    return STATUS_OK;
+}
+
+void exchange_answer(struct exchange *e, int http_status, const struct buf *body, bool binary,
+                     size_t json_size) {
+    struct head head = {http_status, binary, json_size, 0};
+    send_answer(e, &head, body->size);
+}
+
+void exchange_answer_json(struct exchange *e, int http_status, const void *json, size_t size) {
+    struct error error = {0};
+    struct buf body;
+    if (exchange_answer_room(e, size, &body, &error) != STATUS_OK) {
+        e->close = true;
+        mg_disable_connection_keep_alive(e->connection);
+        return;
+    }
+    if (size)
+        buf_bytes(&body, json, size);
+    struct head head = {.http_status = http_status};
+    send_answer(e, &head, size);
+}
+
+void exchange_error(struct exchange *e, enum status status, const char *message,
+                    uint32_t retry_after_s) {
+    char text[6 * ERROR_MESSAGE_MAX + 32];
+    struct buf json = buf_of(text, sizeof text);
+    struct error error = {0};
+    struct buf body;
+    if (!message || !*message)
+        message = status_text(status);
+    buf_string(&json, "{\"error\":");
+    json_writer_string(&json, message, strlen(message));
+    buf_string(&json, "}\n");
+    if (exchange_answer_room(e, json.size, &body, &error) != STATUS_OK) {
+        e->close = true;
+        mg_disable_connection_keep_alive(e->connection);
+        return;
+    }
+    buf_bytes(&body, text, json.size);
+    if (status == STATUS_UNAVAILABLE && !retry_after_s)
+        retry_after_s = 1;
+    struct head head = {.http_status = status_http(status), .retry_after_s = retry_after_s};
+    send_answer(e, &head, json.size);
+}
+
+/* --- the ticket ---------------------------------------------------------------------------- */
+
+enum status exchange_settle(struct exchange *e, struct message_settle *settle,
+                            struct error *error) {
+    struct message reply;
+    settle->ticket = e->ticket;
+    settle->bytes_in = e->body_read;
+    e->has_ticket = false;
+    enum status status = channel_settle(&e->thread->channel, settle, &reply, error);
+    if (status != STATUS_OK)
+        return status;
+    if (reply.settled.status != STATUS_OK)
+        return status_fail(error, STATUS_UNAVAILABLE,
+                           "the request could not be recorded, so it is not answered");
+    e->recorded = true;
+    e->sequence = reply.settled.sequence;
+    return STATUS_OK;
+}
+
+void exchange_fail(struct exchange *e, const struct error *error) {
+    struct error unrecorded = {0};
+    if (e->has_ticket) {
+        struct message_settle settle = {.outcome = (uint8_t)error->status};
+        if (exchange_settle(e, &settle, &unrecorded) != STATUS_OK)
+            error = &unrecorded;
+    }
+    exchange_error(e, error->status, error->message, 0);
+}
+
+void exchange_succeed(struct exchange *e, const struct buf *body) {
+    struct error error = {0};
+    struct message_settle settle = {.outcome = STATUS_OK, .bytes_out = body->size};
+    if (body->failed)
+        status_fail(&error, STATUS_INTERNAL, "the answer does not fit");
+    else
+        (void)!exchange_settle(e, &settle, &error);
+    if (error.status != STATUS_OK)
+        exchange_fail(e, &error);
+    else
+        exchange_answer(e, 200, body, false, 0);
+}
+
+void exchange_perform(struct exchange *e, struct message_perform *perform) {
+    struct message reply;
+    struct error error = {0};
+    perform->ticket = e->ticket;
+    e->has_ticket = false;
+    if (channel_perform(&e->thread->channel, perform, &reply, &error) != STATUS_OK) {
+        exchange_error(e, error.status, error.message, 0);
+        return;
+    }
+    const struct message_performed *done = &reply.performed;
+    if (done->status == STATUS_OK) {
+        static const char empty[] = "{}";
+        if (done->result.size)
+            exchange_answer_json(e, 200, done->result.data, done->result.size);
+        else
+            exchange_answer_json(e, 200, empty, sizeof empty - 1);
+        return;
+    }
+    char message[MESSAGE_ERROR_MAX + 1];
+    if (!bytes_to_text(done->message, message, sizeof message))
+        message[0] = '\0';
+    exchange_error(e, (enum status)done->status, message, done->retry_after_s);
+}
+
+void exchange_finish(struct exchange *e) {
+    uint64_t left = e->screen.content_length - e->body_read;
+    bool awaited = e->screen.expects_continue && !e->continued;
+    if (left && left <= DRAIN_MAX && !awaited && e->http_status) {
+        /* A close on top of unread bytes resets the connection, and the client may lose the
+         * answer. What is small has most likely arrived; more is not worth the time. */
+        struct error error = {0};
+        if (scratch_take(&e->thread->body, DRAIN_MAX, &error) == STATUS_OK) {
+            int n = mg_read(e->connection, e->thread->body.data, (size_t)left);
+            if (n > 0 && (size_t)n > e->body_used)
+                e->body_used = (size_t)n;
+        }
+    }
+    scratch_wipe(&e->thread->body, e->body_used);
+    scratch_wipe(&e->thread->answer, e->answer_used);
+    if (e->payload >= 0)
+        close(e->payload);
+    e->payload = -1;
+}

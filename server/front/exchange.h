@@ -1,0 +1,95 @@
+/* One request and its answer, on one connection thread: what the gate has found out, and the few
+ * ways to read the body, to end the ledger's ticket and to answer.
+ *
+ * Order of things: the gate screens, routes and admits; the route's handler then reads the body
+ * (exchange_body sends 100 Continue where the client waits for it), ends the ticket with exactly
+ * one PERFORM or SETTLE, and answers exactly once. A function that answers has ended the exchange.
+ * Bodies and answers lie in the thread's scratch memory, which is wiped afterwards.
+ *
+ * Threads: the one whose request it is. */
+#ifndef FRONT_EXCHANGE_H
+#define FRONT_EXCHANGE_H
+
+#include "base/buf.h"
+#include "base/message.h"
+#include "base/status.h"
+#include "server/front/front.h"
+#include "server/front/router.h"
+#include "server/front/screen.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define EXCHANGE_HEAD_MAX 1024 /* of the answer: status line and headers */
+
+struct mg_connection;
+
+struct exchange {
+    struct front_thread *thread;
+    struct mg_connection *connection;
+    const char *method, *path, *query; /* query: NULL where there is none */
+    const char *client;
+    struct screen screen;
+    struct route_match match;
+    char request_id[MESSAGE_REQUEST_ID_MAX + 1];
+
+    /* From ADMITTED. */
+    bool has_ticket;
+    uint64_t ticket;
+    uint32_t worker, slot;
+    uint64_t model;
+    char version[MESSAGE_NAME_MAX + 1];
+    int payload; /* of an upload; -1 */
+
+    uint64_t started_ns;           /* CLOCK_MONOTONIC */
+    uint64_t body_until_ns;        /* when the body must have arrived */
+    uint64_t body_read;            /* bytes of it taken so far */
+    bool continued;                /* 100 Continue was sent */
+    size_t body_used, answer_used; /* bytes of scratch memory to wipe */
+    bool close;                    /* the connection ends with this answer */
+    bool recorded;                 /* SETTLED came, with `sequence` */
+    uint64_t sequence;
+    int http_status; /* of the answer; 0 before */
+};
+
+uint64_t exchange_now_ns(void);
+
+/* The next bytes of the body into `data`; *got is 0 at its end. A body that is short, late or
+ * broken off is an error, and the connection closes. */
+MUST_USE enum status exchange_read(struct exchange *exchange, void *data, size_t size, size_t *got,
+                                   struct error *error);
+/* The whole body into the thread's scratch memory. STATUS_LENGTH_REQUIRED without Content-Length,
+ * STATUS_TOO_LARGE over `limit`, STATUS_ENCODING where it is encoded. */
+MUST_USE enum status exchange_body(struct exchange *exchange, uint64_t limit, const uint8_t **data,
+                                   size_t *size, struct error *error);
+
+/* Room for an answer's body of `bound` bytes; it lies behind room for the head. */
+MUST_USE enum status exchange_answer_room(struct exchange *exchange, size_t bound, struct buf *body,
+                                          struct error *error);
+/* Answer with what was written there. `json_size` is told in Inference-Header-Content-Length
+ * where the body is binary. */
+void exchange_answer(struct exchange *exchange, int http_status, const struct buf *body,
+                     bool binary, size_t json_size);
+void exchange_answer_json(struct exchange *exchange, int http_status, const void *json,
+                          size_t size);
+/* `{"error": "..."}` with the status of the category; retry_after_s 0: no such header. */
+void exchange_error(struct exchange *exchange, enum status status, const char *message,
+                    uint32_t retry_after_s);
+
+/* End the ticket: SETTLE, and wait until it is recorded. STATUS_UNAVAILABLE where it could not be:
+ * then nothing but that may be answered. */
+MUST_USE enum status exchange_settle(struct exchange *exchange, struct message_settle *settle,
+                                     struct error *error);
+/* End the ticket with that outcome, then answer with the error. */
+void exchange_fail(struct exchange *exchange, const struct error *error);
+/* End the ticket with success, then answer with the JSON written to exchange_answer_room. */
+void exchange_succeed(struct exchange *exchange, const struct buf *body);
+/* End the ticket with PERFORM, then answer with its result or its refusal. */
+void exchange_perform(struct exchange *exchange, struct message_perform *perform);
+
+/* After the handler: wipe, and take a small rest of the body so that the client sees the answer
+ * and not a reset. */
+void exchange_finish(struct exchange *exchange);
+
+#endif

@@ -1,0 +1,131 @@
+#include "server/front/gate.h"
+
+#include "base/log.h"
+#include "server/front/routes.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/random.h>
+
+/* The library keeps the headers in its connection buffer, which outlives the request. */
+static void wipe_keys(const struct screen_field *fields, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        if (strcasecmp(fields[i].name, "Authorization") == 0 ||
+            strcasecmp(fields[i].name, "X-Api-Key") == 0)
+            explicit_bzero((char *)(uintptr_t)fields[i].value, strlen(fields[i].value));
+}
+
+/* The caller's id where it sent a sane one, else one of ours. */
+static void name_request(struct exchange *e) {
+    if (e->screen.request_id[0]) {
+        memcpy(e->request_id, e->screen.request_id, sizeof e->request_id);
+        return;
+    }
+    uint64_t random[2];
+    if (getrandom(random, sizeof random, 0) == (ssize_t)sizeof random)
+        snprintf(e->request_id, sizeof e->request_id, "%016" PRIx64 "%016" PRIx64, random[0],
+                 random[1]);
+}
+
+static void refuse(struct exchange *e, const struct message_refused *refused) {
+    char message[MESSAGE_ERROR_MAX + 1];
+    if (!bytes_to_text(refused->message, message, sizeof message))
+        message[0] = '\0';
+    exchange_error(e, (enum status)refused->status, message, refused->retry_after_s);
+}
+
+static void take_admission(struct exchange *e, struct message *reply) {
+    e->has_ticket = true;
+    if (reply->type == MESSAGE_ADMITTED_UPLOAD) {
+        e->ticket = reply->admitted_upload.ticket;
+        e->payload = reply->descriptors[0];
+        reply->descriptors[0] = -1;
+        return;
+    }
+    e->ticket = reply->admitted.ticket;
+    e->worker = reply->admitted.worker;
+    e->slot = reply->admitted.slot;
+    e->model = reply->admitted.model;
+    if (!bytes_to_text(reply->admitted.version, e->version, sizeof e->version))
+        e->version[0] = '\0';
+}
+
+/* False where the exchange has been answered. */
+static bool admit(struct exchange *e, const struct screen_field *fields, size_t field_count) {
+    const struct route *route = e->match.route;
+    struct message_admit message = {
+        .action = (uint8_t)(route ? route->action : ACTION_UNROUTED),
+        .token = bytes_of(e->screen.token, e->screen.token_size),
+        .model = bytes_text(e->match.model),
+        .version = bytes_text(e->match.version),
+        .request = bytes_text(e->request_id),
+        .client = bytes_text(e->client),
+        .content_length = e->screen.content_length,
+    };
+    struct message reply;
+    struct error error = {0};
+    enum status status = channel_admit(&e->thread->channel, &message, &reply, &error);
+    wipe_keys(fields, field_count);
+    if (status != STATUS_OK) {
+        exchange_error(e, status, error.message, 0);
+        return false;
+    }
+    if (reply.type == MESSAGE_REFUSED) {
+        refuse(e, &reply.refused);
+        return false;
+    }
+    take_admission(e, &reply);
+    return true;
+}
+
+static void pass(struct exchange *e, const char *version, const struct screen_field *fields,
+                 size_t field_count) {
+    struct error error = {0}, unrouted = {0};
+    enum status status =
+        screen_headers(e->method, version, fields, field_count, &e->screen, &error);
+    name_request(e);
+    if (status == STATUS_OK)
+        status = routes_match(e->method, e->path, &e->match, &unrouted);
+    if (error.status != STATUS_OK || status == STATUS_INVALID) {
+        wipe_keys(fields, field_count);
+        e->close = true;
+        const struct error *why = error.status != STATUS_OK ? &error : &unrouted;
+        exchange_error(e, why->status, why->message, 0);
+        return;
+    }
+    if (atomic_load(&e->thread->front->draining) && !(e->match.route && e->match.route->open)) {
+        wipe_keys(fields, field_count);
+        exchange_error(e, STATUS_UNAVAILABLE, "the server is shutting down", 5);
+        return;
+    }
+    if (e->match.route && e->match.route->open) {
+        wipe_keys(fields, field_count);
+        e->match.route->handle(e);
+        return;
+    }
+    if (!admit(e, fields, field_count))
+        return;
+    if (!e->match.route) {
+        exchange_fail(e, &unrouted);
+    } else if (e->query && *e->query && !e->match.route->takes_query) {
+        status_fail(&error, STATUS_INVALID, "this path takes no query parameters");
+        exchange_fail(e, &error);
+    } else {
+        e->match.route->handle(e);
+    }
+}
+
+void gate_handle(struct exchange *e, const char *version, const struct screen_field *fields,
+                 size_t field_count) {
+    pass(e, version, fields, field_count);
+    if (e->has_ticket) {
+        /* A handler that forgot its ticket: the record must end all the same. */
+        struct error error = {.status = STATUS_INTERNAL};
+        log_error("a request ended without an outcome");
+        struct message_settle settle = {.outcome = STATUS_INTERNAL};
+        (void)!exchange_settle(e, &settle, &error);
+    }
+    exchange_finish(e);
+}

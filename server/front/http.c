@@ -1,0 +1,253 @@
+#include "server/front/http.h"
+
+#include "base/log.h"
+#include "server/front/gate.h"
+#include "server/front/listener.h"
+
+#include <civetweb.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Threads beyond the configured connections: they tell those that are too many so, instead of
+ * leaving them in a queue. */
+#define SPARE_THREADS 8
+
+struct http {
+    struct front *front;
+    SSL_CTX *tls;
+    struct mg_context *server;
+};
+
+static struct http *http_of(const struct mg_connection *connection) {
+    return mg_get_user_data(mg_get_context(connection));
+}
+
+size_t http_threads(const struct config *config) {
+    return (size_t)config->limits.connections + SPARE_THREADS;
+}
+
+/* --- threads and connections --------------------------------------------------------------- */
+
+/* What a connection carries: its count, and whether it is one too many. */
+struct visit {
+    struct source *source;
+    bool too_many;
+};
+
+static void *begin_thread(const struct mg_context *context, int type) {
+    struct http *http = mg_get_user_data(context);
+    struct error error = {0};
+    if (type != 1)
+        return NULL;
+    struct front_thread *thread = calloc(1, sizeof *thread);
+    if (!thread)
+        return NULL;
+    thread->front = http->front;
+    if (channel_init(&thread->channel, &http->front->ledger, &error) != STATUS_OK) {
+        log_error("a connection thread cannot start: %s", error.message);
+        free(thread);
+        return NULL;
+    }
+    return thread;
+}
+
+static void end_thread(const struct mg_context *context, int type, void *pointer) {
+    struct front_thread *thread = pointer;
+    (void)context;
+    if (type != 1 || !thread)
+        return;
+    channel_free(&thread->channel);
+    scratch_free(&thread->body);
+    scratch_free(&thread->answer);
+    explicit_bzero(thread, sizeof *thread);
+    free(thread);
+}
+
+static int begin_connection(const struct mg_connection *connection, void **data) {
+    struct front *front = http_of(connection)->front;
+    struct visit *visit = calloc(1, sizeof *visit);
+    *data = visit;
+    if (visit)
+        visit->too_many = !sources_enter(
+            front->sources, mg_get_request_info(connection)->remote_addr, &visit->source);
+    return 0;
+}
+
+static void end_connection(const struct mg_connection *connection) {
+    struct visit *visit = mg_get_user_connection_data(connection);
+    if (!visit)
+        return;
+    sources_leave(http_of(connection)->front->sources, visit->source);
+    free(visit);
+}
+
+/* --- requests ------------------------------------------------------------------------------ */
+
+/* Too many connections, in all or from this address: an answer, and the end of this one. */
+static bool turned_away(struct exchange *e, const struct visit *visit) {
+    const struct front *front = e->thread->front;
+    if (visit && visit->too_many) {
+        e->close = true;
+        exchange_error(e, STATUS_RATE, "too many connections from this address", 1);
+        return true;
+    }
+    size_t open = sources_count(front->sources), limit = front->config->limits.connections;
+    if (!visit || open > limit) {
+        e->close = true;
+        exchange_error(e, STATUS_UNAVAILABLE, "too many connections", 1);
+        return true;
+    }
+    if (open > limit - limit / 8)
+        e->close = true; /* idle connections must not keep others out */
+    return false;
+}
+
+static int handle(struct mg_connection *connection) {
+    const struct mg_request_info *info = mg_get_request_info(connection);
+    struct front_thread *thread = mg_get_thread_pointer(connection);
+    struct screen_field fields[MG_MAX_HEADERS];
+    if (!thread || !info->local_uri_raw) {
+        mg_disable_connection_keep_alive(connection);
+        return 503;
+    }
+    struct exchange e = {
+        .thread = thread,
+        .connection = connection,
+        .method = info->request_method,
+        .path = info->local_uri_raw,
+        .query = info->query_string,
+        .client = info->remote_addr,
+        .payload = -1,
+        .started_ns = exchange_now_ns(),
+    };
+    size_t count = info->num_headers > 0 ? (size_t)info->num_headers : 0;
+    for (size_t i = 0; i < count; i++)
+        fields[i] = (struct screen_field){info->http_headers[i].name, info->http_headers[i].value};
+    atomic_fetch_add(&thread->front->in_flight, 1);
+    if (!turned_away(&e, mg_get_user_connection_data(connection)))
+        gate_handle(&e, info->http_version, fields, count);
+    else
+        exchange_finish(&e);
+    if (e.close || !e.http_status)
+        mg_disable_connection_keep_alive(connection);
+    atomic_fetch_sub(&thread->front->in_flight, 1);
+    return e.http_status ? e.http_status : 500;
+}
+
+/* The library's own complaints: a head that is malformed, too long or of another protocol. */
+static int answer_error(struct mg_connection *connection, int status, const char *message) {
+    char head[256];
+    const char *text = "{\"error\":\"the request is malformed\"}\n";
+    (void)message;
+    if (status == 413)
+        text = "{\"error\":\"the headers are larger than 16384 bytes\"}\n";
+    else if (status == 411)
+        text = "{\"error\":\"Content-Length is not a number\"}\n";
+    else if (status == 505)
+        text = "{\"error\":\"HTTP 1.1 is spoken here\"}\n";
+    int code = status == 413 ? 413 : status >= 500 && status != 505 ? 500 : 400;
+    mg_disable_connection_keep_alive(connection);
+    int size = snprintf(head, sizeof head,
+                        "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\n"
+                        "Content-Length: %zu\r\nCache-Control: no-store\r\n"
+                        "Connection: close\r\n\r\n",
+                        code,
+                        code == 413   ? "Content Too Large"
+                        : code == 400 ? "Bad Request"
+                                      : "Internal Server Error",
+                        strlen(text));
+    if (size > 0 && (size_t)size < sizeof head && mg_write(connection, head, (size_t)size) == size)
+        (void)mg_write(connection, text, strlen(text));
+    return 0;
+}
+
+static int take_log(const struct mg_connection *connection, const char *message) {
+    (void)connection;
+    log_debug("http: %s", message);
+    return 1;
+}
+
+static int give_tls(void **context, void *user_data) {
+    struct http *http = user_data;
+    *context = http->tls;
+    http->tls = NULL; /* the library frees it */
+    return 1;
+}
+
+/* --- start --------------------------------------------------------------------------------- */
+
+enum status http_start(struct front *front, SSL_CTX *tls, const int *listeners, size_t count,
+                       struct http **http, struct error *error) {
+    char ports[LISTENER_PORTS_MAX], threads[16], timeout[16];
+    enum status status = STATUS_INTERNAL;
+    struct http *h = calloc(1, sizeof *h);
+    struct listener_note *note = malloc(sizeof *note);
+    if (!h || !note) {
+        SSL_CTX_free(tls);
+        status = status_fail(error, STATUS_UNAVAILABLE, "out of memory");
+        goto out;
+    }
+    *h = (struct http){.front = front, .tls = tls};
+    listener_ports(count, ports);
+    snprintf(threads, sizeof threads, "%zu", http_threads(front->config));
+    snprintf(timeout, sizeof timeout, "%" PRIu32, front->config->limits.request_timeout_ms);
+    const char *options[] = {"listening_ports",
+                             ports,
+                             "num_threads",
+                             threads,
+                             "request_timeout_ms",
+                             timeout,
+                             "enable_keep_alive",
+                             "yes",
+                             "keep_alive_timeout_ms",
+                             "15000",
+                             "tcp_nodelay",
+                             "1",
+                             "decode_url",
+                             "no",
+                             "enable_auth_domain_check",
+                             "no",
+                             "max_request_size",
+                             "16384",
+                             "listen_backlog",
+                             "1024",
+                             NULL};
+    struct mg_callbacks callbacks = {
+        .begin_request = handle,
+        .log_message = take_log,
+        .external_ssl_ctx = give_tls,
+        .http_error = answer_error,
+        .init_thread = begin_thread,
+        .exit_thread = end_thread,
+        .init_connection = begin_connection,
+        .connection_close = end_connection,
+    };
+    mg_init_library(MG_FEATURES_TLS);
+    listener_note(note);
+    h->server = mg_start(&callbacks, h, options);
+    SSL_CTX_free(h->tls); /* still here only where the library did not come to take it */
+    h->tls = NULL;
+    if (!h->server) {
+        status = status_fail(error, STATUS_INTERNAL, "the HTTP server does not start");
+        goto out;
+    }
+    status = listener_replace(note, listeners, count, error);
+out:
+    free(note);
+    if (status == STATUS_OK) {
+        *http = h;
+    } else {
+        http_stop(h);
+    }
+    return status;
+}
+
+void http_stop(struct http *http) {
+    if (!http)
+        return;
+    if (http->server)
+        mg_stop(http->server);
+    free(http);
+}

@@ -1,0 +1,573 @@
+#include "server/front/oip_request.h"
+
+#include "base/checked.h"
+#include "server/front/json_reader.h"
+#include "server/front/oip_type.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define QUOTED_MAX 96
+
+/* Everything that the parts of one parse share. */
+struct parse {
+    const struct oip_signature *signature;
+    const uint8_t *body;
+    size_t json_size;
+    const uint8_t *binary; /* next tensor of the binary part */
+    size_t binary_left;
+    bool has_binary; /* the request said how long its JSON is */
+    bool all_binary; /* binary_data_output */
+    struct oip_area *area;
+    struct oip_request *request;
+    struct error *error;
+    uint64_t seen_inputs, seen_outputs; /* bits by index in the signature */
+    uint64_t explicit_binary;           /* outputs whose own binary_data was given */
+};
+
+/* A name of the request for a message, shortened where it is long. */
+static void quote(const struct json_text *text, char out[QUOTED_MAX]) {
+    uint8_t decoded[QUOTED_MAX - 8];
+    size_t size;
+    if (!json_text_decode(text, decoded, sizeof decoded, &size))
+        snprintf(out, QUOTED_MAX, "a name of %zu bytes", text->size);
+    else
+        snprintf(out, QUOTED_MAX, "\"%.*s\"", (int)size, (const char *)decoded);
+}
+
+static enum status refuse_member(struct parse *p, const struct json_text *member, const char *where,
+                                 bool repeated) {
+    char name[QUOTED_MAX];
+    quote(member, name);
+    return status_fail(p->error, STATUS_INVALID, "%s: member %s is %s", where, name,
+                       repeated ? "repeated" : "unknown");
+}
+
+static enum status refuse_parameter(struct parse *p, const struct json_text *member,
+                                    bool repeated) {
+    char name[QUOTED_MAX];
+    quote(member, name);
+    return status_fail(p->error, STATUS_INVALID, "parameter %s is %s", name,
+                       repeated ? "repeated" : "not supported");
+}
+
+static const struct oip_port *find_port(const struct oip_port *ports, size_t count,
+                                        const struct json_text *name, size_t *index) {
+    for (size_t i = 0; i < count; i++)
+        if (json_text_is(name, ports[i].name)) {
+            *index = i;
+            return &ports[i];
+        }
+    return NULL;
+}
+
+/* --- one input ----------------------------------------------------------------------------- */
+
+struct input {
+    struct json_text name;
+    const struct oip_port *port;
+    size_t index;
+    struct ring_tensor tensor;
+    uint64_t binary_size;
+    bool has_name, has_type, has_shape, has_parameters, has_data, has_binary_size;
+    bool checked;   /* name, type and shape agree with the signature */
+    bool decoded;   /* data are in the area */
+    size_t data_at; /* offset of data that had to wait */
+};
+
+static enum status read_shape(struct parse *p, struct json_reader *r, struct input *input) {
+    enum status status = json_reader_array(r, p->error);
+    input->tensor.rank = 0;
+    while (status == STATUS_OK) {
+        struct json_number number;
+        bool more;
+        int64_t value;
+        status = json_reader_next_element(r, &more, p->error);
+        if (status != STATUS_OK || !more)
+            break;
+        status = json_reader_number(r, &number, p->error);
+        if (status != STATUS_OK)
+            break;
+        if (!json_number_i64(&number, &value) || value < 0)
+            return status_fail(p->error, STATUS_INVALID,
+                               "shape: a dimension is an integer, 0 or more");
+        if (input->tensor.rank == RING_RANK_MAX)
+            return status_fail(p->error, STATUS_INVALID, "shape has more than %d dimensions",
+                               RING_RANK_MAX);
+        input->tensor.dims[input->tensor.rank++] = value;
+    }
+    return status;
+}
+
+static enum status read_input_parameters(struct parse *p, struct json_reader *r,
+                                         struct input *input) {
+    enum status status = json_reader_object(r, p->error);
+    while (status == STATUS_OK) {
+        struct json_text member;
+        struct json_number number;
+        bool more;
+        status = json_reader_next_member(r, &member, &more, p->error);
+        if (status != STATUS_OK || !more)
+            break;
+        if (!json_text_is(&member, "binary_data_size") || input->has_binary_size)
+            return refuse_parameter(p, &member, input->has_binary_size);
+        status = json_reader_number(r, &number, p->error);
+        if (status == STATUS_OK && !json_number_u64(&number, &input->binary_size))
+            status =
+                status_fail(p->error, STATUS_INVALID, "binary_data_size is an integer, 0 or more");
+        input->has_binary_size = true;
+    }
+    return status;
+}
+
+/* Does the input agree with the model? Everything is known but the data. */
+static enum status check_input(struct parse *p, struct input *input) {
+    const struct oip_port *port = input->port;
+    struct ring_tensor *tensor = &input->tensor;
+    if (p->seen_inputs >> input->index & 1)
+        return status_fail(p->error, STATUS_INVALID, "given twice");
+    if (tensor->type != port->type)
+        return status_fail(p->error, STATUS_INVALID, "datatype is %s, the model takes %s",
+                           oip_type_of(tensor->type)->name, oip_type_of(port->type)->name);
+    char found[OIP_SHAPE_TEXT_MAX], wanted[OIP_SHAPE_TEXT_MAX];
+    oip_signature_shape_text(tensor->dims, tensor->rank, found);
+    oip_signature_shape_text(port->dims, port->rank, wanted);
+    if (tensor->rank != port->rank)
+        return status_fail(p->error, STATUS_INVALID,
+                           "shape %s has %" PRIu32 " dimension%s, the model takes %s", found,
+                           tensor->rank, tensor->rank == 1 ? "" : "s", wanted);
+    for (uint32_t d = 0; d < port->rank; d++)
+        if (port->dims[d] != -1 && port->dims[d] != tensor->dims[d])
+            return status_fail(p->error, STATUS_INVALID, "shape is %s, the model takes %s", found,
+                               wanted);
+    input->checked = true;
+    return STATUS_OK;
+}
+
+static enum status read_name(struct parse *p, struct json_reader *r, struct input *input) {
+    enum status status = json_reader_string(r, &input->name, p->error);
+    if (status != STATUS_OK)
+        return status;
+    input->port =
+        find_port(p->signature->inputs, p->signature->input_count, &input->name, &input->index);
+    if (input->port)
+        return STATUS_OK;
+    char name[QUOTED_MAX];
+    quote(&input->name, name);
+    return status_fail(p->error, STATUS_INVALID,
+                       "the model has no input %s; its first is \"%.64s\"", name,
+                       p->signature->inputs[0].name);
+}
+
+static enum status read_datatype(struct parse *p, struct json_reader *r, struct input *input) {
+    struct json_text text;
+    enum status status = json_reader_string(r, &text, p->error);
+    if (status != STATUS_OK)
+        return status;
+    const struct oip_type *type =
+        text.escaped ? NULL : oip_type_named((const char *)text.data, text.size);
+    if (!type)
+        return status_fail(p->error, STATUS_INVALID,
+                           "datatype is none of the protocol's (BOOL, UINT8 to UINT64, INT8 to "
+                           "INT64, FP16, BF16, FP32, FP64, BYTES)");
+    input->tensor.type = type->onnx;
+    return STATUS_OK;
+}
+
+static enum status read_data(struct parse *p, struct json_reader *r, struct input *input) {
+    if (input->has_name && input->has_type && input->has_shape) {
+        enum status status = check_input(p, input);
+        if (status != STATUS_OK)
+            return status;
+        input->decoded = true;
+        return oip_data_json(r, &input->tensor, p->area, p->error);
+    }
+    input->data_at = r->offset;
+    return json_reader_skip(r, p->error);
+}
+
+static enum status read_binary(struct parse *p, struct input *input) {
+    if (!p->has_binary)
+        return status_fail(p->error, STATUS_INVALID,
+                           "binary_data_size needs the header Inference-Header-Content-Length");
+    if (input->binary_size > p->binary_left)
+        return status_fail(p->error, STATUS_INVALID,
+                           "binary_data_size is %" PRIu64 ", the body has %zu bytes left",
+                           input->binary_size, p->binary_left);
+    size_t size = (size_t)input->binary_size;
+    const uint8_t *bytes = p->binary;
+    p->binary += size;
+    p->binary_left -= size;
+    return oip_data_binary(bytes, size, &input->tensor, p->area, p->error);
+}
+
+static enum status finish_input(struct parse *p, struct input *input) {
+    if (!input->has_name || !input->has_type || !input->has_shape)
+        return status_fail(p->error, STATUS_INVALID, "%s is missing",
+                           !input->has_name   ? "name"
+                           : !input->has_type ? "datatype"
+                                              : "shape");
+    if (input->has_data == input->has_binary_size)
+        return status_fail(p->error, STATUS_INVALID,
+                           input->has_data ? "both data and binary_data_size are given"
+                                           : "neither data nor binary_data_size is given");
+    enum status status = input->checked ? STATUS_OK : check_input(p, input);
+    if (status == STATUS_OK && input->has_binary_size)
+        status = read_binary(p, input);
+    if (status == STATUS_OK && input->has_data && !input->decoded) {
+        struct json_reader again = json_reader_of(p->body, p->json_size);
+        again.offset = input->data_at;
+        status = oip_data_json(&again, &input->tensor, p->area, p->error);
+    }
+    if (status != STATUS_OK)
+        return status;
+    input->tensor.index = (uint32_t)input->index;
+    p->request->inputs[input->index] = input->tensor;
+    p->request->input_count++;
+    p->seen_inputs |= UINT64_C(1) << input->index;
+    return STATUS_OK;
+}
+
+static enum status read_input_member(struct parse *p, struct json_reader *r, struct input *input,
+                                     const struct json_text *member) {
+    static const struct {
+        const char *name;
+        size_t flag;
+        enum status (*read)(struct parse *, struct json_reader *, struct input *);
+    } members[] = {
+        {"name", offsetof(struct input, has_name), read_name},
+        {"shape", offsetof(struct input, has_shape), read_shape},
+        {"datatype", offsetof(struct input, has_type), read_datatype},
+        {"parameters", offsetof(struct input, has_parameters), read_input_parameters},
+        {"data", offsetof(struct input, has_data), read_data},
+    };
+    for (size_t i = 0; i < sizeof members / sizeof *members; i++) {
+        if (!json_text_is(member, members[i].name))
+            continue;
+        bool *flag = (bool *)((char *)input + members[i].flag);
+        if (*flag)
+            return refuse_member(p, member, "an input", true);
+        enum status status = members[i].read(p, r, input);
+        *flag = true;
+        return status;
+    }
+    return refuse_member(p, member, "an input", false);
+}
+
+static enum status read_input(struct parse *p, struct json_reader *r) {
+    struct input input = {0};
+    enum status status = json_reader_object(r, p->error);
+    while (status == STATUS_OK) {
+        struct json_text member;
+        bool more;
+        status = json_reader_next_member(r, &member, &more, p->error);
+        if (status != STATUS_OK || !more)
+            break;
+        status = read_input_member(p, r, &input, &member);
+    }
+    if (status == STATUS_OK)
+        status = finish_input(p, &input);
+    if (status != STATUS_OK && input.port)
+        return status_prefix(p->error, "input \"%.128s\": ", input.port->name);
+    if (status != STATUS_OK)
+        return status_prefix(p->error, "input %" PRIu32 ": ", p->request->input_count);
+    return STATUS_OK;
+}
+
+/* --- one output ---------------------------------------------------------------------------- */
+
+static enum status read_output_parameters(struct parse *p, struct json_reader *r, bool *binary,
+                                          bool *given) {
+    enum status status = json_reader_object(r, p->error);
+    while (status == STATUS_OK) {
+        struct json_text member;
+        bool more;
+        status = json_reader_next_member(r, &member, &more, p->error);
+        if (status != STATUS_OK || !more)
+            break;
+        if (!json_text_is(&member, "binary_data") || *given)
+            return refuse_parameter(p, &member, *given);
+        *given = true;
+        status = json_reader_boolean(r, binary, p->error);
+    }
+    return status;
+}
+
+static enum status read_output(struct parse *p, struct json_reader *r) {
+    struct json_text name, member;
+    bool has_name = false, has_parameters = false, binary = false, given = false, more;
+    enum status status = json_reader_object(r, p->error);
+    while (status == STATUS_OK) {
+        status = json_reader_next_member(r, &member, &more, p->error);
+        if (status != STATUS_OK || !more)
+            break;
+        if (json_text_is(&member, "name") && !has_name) {
+            status = json_reader_string(r, &name, p->error);
+            has_name = true;
+        } else if (json_text_is(&member, "parameters") && !has_parameters) {
+            status = read_output_parameters(p, r, &binary, &given);
+            has_parameters = true;
+        } else {
+            return refuse_member(p, &member, "an output",
+                                 json_text_is(&member, "name") ||
+                                     json_text_is(&member, "parameters"));
+        }
+    }
+    if (status != STATUS_OK)
+        return status_prefix(p->error, "output %" PRIu32 ": ", p->request->output_count);
+    if (!has_name)
+        return status_fail(p->error, STATUS_INVALID, "output %" PRIu32 ": name is missing",
+                           p->request->output_count);
+    char quoted[QUOTED_MAX];
+    size_t index;
+    quote(&name, quoted);
+    if (!find_port(p->signature->outputs, p->signature->output_count, &name, &index))
+        return status_fail(p->error, STATUS_INVALID,
+                           "the model has no output %s; its first is \"%.64s\"", quoted,
+                           p->signature->outputs[0].name);
+    if (p->seen_outputs >> index & 1)
+        return status_fail(p->error, STATUS_INVALID, "output %s is asked for twice", quoted);
+    p->seen_outputs |= UINT64_C(1) << index;
+    if (given)
+        p->explicit_binary |= UINT64_C(1) << index;
+    p->request->outputs[p->request->output_count++] = (struct oip_output){(uint32_t)index, binary};
+    return STATUS_OK;
+}
+
+/* --- the request --------------------------------------------------------------------------- */
+
+static enum status read_list(struct parse *p, struct json_reader *r, const char *what,
+                             enum status (*read)(struct parse *, struct json_reader *)) {
+    enum status status = json_reader_array(r, p->error);
+    if (status != STATUS_OK)
+        return status_prefix(p->error, "%s is not an array: ", what);
+    for (;;) {
+        bool more;
+        status = json_reader_next_element(r, &more, p->error);
+        if (status != STATUS_OK || !more)
+            return status;
+        status = read(p, r);
+        if (status != STATUS_OK)
+            return status;
+    }
+}
+
+static enum status read_id(struct parse *p, struct json_reader *r) {
+    struct json_text text;
+    enum status status = json_reader_string(r, &text, p->error);
+    if (status != STATUS_OK)
+        return status_prefix(p->error, "id is not a string: ");
+    if (!json_text_decode(&text, (uint8_t *)p->request->id, OIP_ID_MAX, &p->request->id_size))
+        return status_fail(p->error, STATUS_INVALID, "id is longer than %d bytes", OIP_ID_MAX);
+    p->request->has_id = true;
+    return STATUS_OK;
+}
+
+static enum status read_parameters(struct parse *p, struct json_reader *r) {
+    bool has_timeout = false, has_binary = false;
+    enum status status = json_reader_object(r, p->error);
+    while (status == STATUS_OK) {
+        struct json_text member;
+        bool more;
+        status = json_reader_next_member(r, &member, &more, p->error);
+        if (status != STATUS_OK || !more)
+            break;
+        if (json_text_is(&member, "timeout")) {
+            struct json_number number;
+            if (has_timeout)
+                return refuse_parameter(p, &member, true);
+            has_timeout = true;
+            status = json_reader_number(r, &number, p->error);
+            if (status == STATUS_OK && !json_number_u64(&number, &p->request->timeout_us))
+                status = status_fail(p->error, STATUS_INVALID,
+                                     "parameter timeout is a whole number of microseconds");
+        } else if (json_text_is(&member, "binary_data_output")) {
+            if (has_binary)
+                return refuse_parameter(p, &member, true);
+            has_binary = true;
+            status = json_reader_boolean(r, &p->all_binary, p->error);
+        } else {
+            return refuse_parameter(p, &member, false);
+        }
+    }
+    return status;
+}
+
+static enum status read_top(struct parse *p, struct json_reader *r) {
+    enum { ID = 1, PARAMETERS = 2, INPUTS = 4, OUTPUTS = 8 };
+    unsigned seen = 0;
+    enum status status = json_reader_object(r, p->error);
+    while (status == STATUS_OK) {
+        struct json_text member;
+        bool more;
+        status = json_reader_next_member(r, &member, &more, p->error);
+        if (status != STATUS_OK || !more)
+            break;
+        unsigned which = json_text_is(&member, "id")           ? ID
+                         : json_text_is(&member, "parameters") ? PARAMETERS
+                         : json_text_is(&member, "inputs")     ? INPUTS
+                         : json_text_is(&member, "outputs")    ? OUTPUTS
+                                                               : 0;
+        if (!which || seen & which)
+            return refuse_member(p, &member, "the request", which != 0);
+        seen |= which;
+        if (which == ID)
+            status = read_id(p, r);
+        else if (which == PARAMETERS)
+            status = read_parameters(p, r);
+        else if (which == INPUTS)
+            status = read_list(p, r, "inputs", read_input);
+        else
+            status = read_list(p, r, "outputs", read_output);
+    }
+    if (status == STATUS_OK)
+        status = json_reader_end(r, p->error);
+    if (status == STATUS_OK && !(seen & INPUTS))
+        status = status_fail(p->error, STATUS_INVALID, "inputs is missing");
+    return status;
+}
+
+static enum status check_complete(struct parse *p) {
+    for (size_t i = 0; i < p->signature->input_count; i++)
+        if (!(p->seen_inputs >> i & 1))
+            return status_fail(p->error, STATUS_INVALID, "input \"%.128s\" is missing",
+                               p->signature->inputs[i].name);
+    if (p->binary_left)
+        return status_fail(p->error, STATUS_INVALID,
+                           "%zu bytes are left over after the binary tensors", p->binary_left);
+    return STATUS_OK;
+}
+
+/* What was not asked for one by one; and no run for an answer that could not be written. */
+static enum status settle_outputs(struct parse *p) {
+    struct oip_request *request = p->request;
+    if (request->output_count == 0) {
+        for (uint32_t i = 0; i < p->signature->output_count; i++)
+            request->outputs[i] = (struct oip_output){i, false};
+        request->output_count = (uint32_t)p->signature->output_count;
+    }
+    for (uint32_t i = 0; i < request->output_count; i++) {
+        struct oip_output *output = &request->outputs[i];
+        const struct oip_port *port = &p->signature->outputs[output->index];
+        if (!(p->explicit_binary >> output->index & 1))
+            output->binary = p->all_binary;
+        if (!output->binary && !oip_type_of(port->type)->json)
+            return status_fail(p->error, STATUS_INVALID,
+                               "output \"%.128s\" is %s, which has no JSON form; ask for "
+                               "binary_data",
+                               port->name, oip_type_of(port->type)->name);
+    }
+    return STATUS_OK;
+}
+
+/* The raw form: no JSON. The first variable dimension is the batch, 1; one more may follow from
+ * the size. A BYTES input is one element, its length that of the body. */
+static enum status read_raw(struct parse *p) {
+    const struct oip_signature *signature = p->signature;
+    if (signature->input_count != 1)
+        return status_fail(p->error, STATUS_INVALID,
+                           "a body without JSON needs a model with one input, this has %zu",
+                           signature->input_count);
+    const struct oip_port *port = signature->inputs;
+    const struct oip_type *type = oip_type_of(port->type);
+    struct ring_tensor tensor = {.type = port->type, .rank = port->rank};
+    int64_t known = 1;
+    uint32_t open = port->rank;
+    memcpy(tensor.dims, port->dims, sizeof tensor.dims);
+    for (uint32_t d = 0; d < port->rank; d++) {
+        if (tensor.dims[d] == -1 && d == 0)
+            tensor.dims[d] = 1;
+        if (tensor.dims[d] == -1) {
+            if (open != port->rank || !type->size)
+                return status_fail(p->error, STATUS_INVALID,
+                                   "the shape of input \"%.128s\" does not follow from the size "
+                                   "of the body; send JSON with it",
+                                   port->name);
+            open = d;
+            tensor.dims[d] = 1;
+        }
+    }
+    if (!checked_product(tensor.dims, tensor.rank, &known))
+        return status_fail(p->error, STATUS_INVALID, "the model's shape is too large");
+    enum status status;
+    if (!type->size) {
+        if (known != 1)
+            return status_fail(p->error, STATUS_INVALID,
+                               "a body without JSON holds one element, the model takes %" PRId64,
+                               known);
+        size_t total;
+        size_t offset;
+        if (!checked_add(p->binary_left, 4, &total) || total > UINT32_MAX ||
+            !checked_align(p->area->used, RING_ALIGN, &offset) || offset > p->area->capacity ||
+            total > p->area->capacity - offset)
+            return status_fail(p->error, STATUS_TOO_LARGE,
+                               "the request's tensors together are larger than the server allows");
+        uint32_t length = (uint32_t)p->binary_left;
+        uint8_t prefix[4] = {(uint8_t)length, (uint8_t)(length >> 8), (uint8_t)(length >> 16),
+                             (uint8_t)(length >> 24)};
+        memcpy(p->area->data + offset, prefix, 4);
+        if (length)
+            memcpy(p->area->data + offset + 4, p->binary, length);
+        tensor.offset = offset;
+        tensor.bytes = total;
+        p->area->used = offset + total;
+        status = STATUS_OK;
+    } else {
+        size_t unit = (size_t)known * type->size;
+        if (open != port->rank && unit)
+            tensor.dims[open] = (int64_t)(p->binary_left / unit);
+        status = oip_data_binary(p->binary, p->binary_left, &tensor, p->area, p->error);
+    }
+    if (status != STATUS_OK)
+        return status_prefix(p->error, "input \"%.128s\": ", port->name);
+    p->binary_left = 0;
+    p->request->inputs[0] = tensor;
+    p->request->input_count = 1;
+    p->seen_inputs = 1;
+    p->all_binary = true;
+    return STATUS_OK;
+}
+
+enum status oip_request_parse(const struct oip_signature *signature, const uint8_t *body,
+                              size_t size, size_t json_size, struct oip_area *area,
+                              struct oip_request *request, struct error *error) {
+    if (json_size != OIP_JSON_ONLY && json_size > size)
+        return status_fail(error, STATUS_INVALID,
+                           "Inference-Header-Content-Length is %zu, the body has %zu bytes",
+                           json_size, size);
+    struct parse p = {
+        .signature = signature,
+        .body = body,
+        .json_size = json_size == OIP_JSON_ONLY ? size : json_size,
+        .has_binary = json_size != OIP_JSON_ONLY,
+        .area = area,
+        .request = request,
+        .error = error,
+    };
+    p.binary = body + p.json_size;
+    p.binary_left = size - p.json_size;
+    request->has_id = false;
+    request->id_size = 0;
+    request->timeout_us = 0;
+    request->input_count = request->output_count = 0;
+    enum status status;
+    if (json_size == 0) {
+        status = read_raw(&p);
+    } else {
+        struct json_reader r = json_reader_of(body, p.json_size);
+        status = read_top(&p, &r);
+    }
+    if (status == STATUS_OK)
+        status = check_complete(&p);
+    if (status == STATUS_OK)
+        status = settle_outputs(&p);
+    return status;
+}
+
+uint64_t oip_request_wanted(const struct oip_request *request) {
+    uint64_t wanted = 0;
+    for (uint32_t i = 0; i < request->output_count; i++)
+        wanted |= UINT64_C(1) << request->outputs[i].index;
+    return wanted;
+}

@@ -1,0 +1,50 @@
+/* What a request's headers must look like before anything else is done with it: the rules that
+ * keep this server and anything in front of it of one mind about where a request ends.
+ *
+ * The library below has split the headers already; what it lets pass although it should not
+ * (Content-Length beside Transfer-Encoding, lengths such as `5x`, repeated fields, anything past
+ * its 64th header) is refused here, and the connection is closed after a refusal.
+ *
+ * Source: RFC 9110 and RFC 9112 (section 6.3 for lengths). Threads: pure. Input: untrusted. */
+#ifndef FRONT_SCREEN_H
+#define FRONT_SCREEN_H
+
+#include "base/message.h"
+#include "base/status.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define SCREEN_HEADERS_MAX 60
+#define SCREEN_TRACEPARENT_SIZE 55
+
+struct screen_field {
+    const char *name, *value;
+};
+
+/* What the headers say, once they have passed. Pointers into the fields. */
+struct screen {
+    bool has_length;
+    uint64_t content_length;
+    bool expects_continue;
+    bool wants_close;  /* `Connection: close`, or an old client that did not ask to stay */
+    bool encoded;      /* a Content-Encoding other than identity */
+    const char *token; /* the API key as presented, or NULL */
+    size_t token_size;
+    const char *content_type; /* or NULL */
+    bool has_json_size;       /* Inference-Header-Content-Length */
+    uint64_t json_size;
+    bool has_timeout; /* X-Request-Timeout-Ms */
+    uint64_t timeout_ms;
+    bool has_signature;                          /* X-Model-Signature */
+    char request_id[MESSAGE_REQUEST_ID_MAX + 1]; /* the caller's if it sent a sane one, else "" */
+    char traceparent[SCREEN_TRACEPARENT_SIZE + 1];
+};
+
+/* STATUS_INVALID or STATUS_LENGTH_REQUIRED; `screen` then holds only request_id and traceparent. */
+MUST_USE enum status screen_headers(const char *method, const char *version,
+                                    const struct screen_field *fields, size_t count,
+                                    struct screen *screen, struct error *error);
+
+#endif

@@ -1,0 +1,26 @@
+/* How many connections are open, in all and from each source address. Counts are taken when a
+ * connection is set up and given back when it ends.
+ *
+ * Threads: any. */
+#ifndef FRONT_SOURCES_H
+#define FRONT_SOURCES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct sources;
+struct source;
+
+/* Room for `capacity` connections at once; NULL where there is no memory. */
+struct sources *sources_new(size_t capacity, uint32_t per_source);
+void sources_free(struct sources *sources);
+
+/* Count a connection; *source is to be given back with sources_leave (NULL: it was not counted).
+ * False where that address has more than its share; it is counted all the same. */
+bool sources_enter(struct sources *sources, const char *address, struct source **source);
+void sources_leave(struct sources *sources, struct source *source);
+/* Connections open now. */
+size_t sources_count(struct sources *sources);
+
+#endif

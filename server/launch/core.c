@@ -1,0 +1,201 @@
+/* keeper, ledger and front: started at once and side by side, introduced in pairs as they become
+ * ready, started again when they die.
+ *
+ * What a death means for the others:
+ *   keeper  running models go on; workers get a new socket and ask again for what they wait for
+ *   front   nobody can ask any more; the workers keep their models and get a new ring
+ *   ledger  every worker is ended too. Which model is loaded where, and which slot of a ring is
+ *           reserved for whom, was known to the ledger alone; a worker that starts empty is the one
+ *           state that a new ledger and the workers agree on without having to believe a worker. */
+#include "server/launch/state.h"
+
+#include "base/log.h"
+#include "server/launch/child.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static bool alive(const struct launch *launch, enum role role) {
+    return launch->core[role].pid > 0 && launch->core[role].ready;
+}
+
+void core_kill(struct launch *launch, enum role role) {
+    if (launch->core[role].pid > 0)
+        kill(launch->core[role].pid, SIGKILL);
+}
+
+/* --- starting ----------------------------------------------------------------------------------
+ */
+
+static enum status fill_plan(const struct launch *launch, enum role role, struct child_plan *plan,
+                             struct error *error) {
+    const struct resources *r = &launch->resources;
+    const struct config *config = r->config;
+    enum status status = STATUS_OK;
+    *plan = (struct child_plan){.role = role,
+                                .binary = r->binary,
+                                .config = r->config_memory,
+                                .descriptors = {-1, -1},
+                                .change_user = r->root,
+                                .user = config->user_base + (role == ROLE_KEEPER ? 1 : 2),
+                                .group = config->user_base + (role == ROLE_KEEPER ? 1 : 2)};
+    switch (role) {
+    case ROLE_KEEPER:
+        plan->threads = 4;
+        status = resources_file(config->root_identity, "root.identity", true, &plan->descriptors[0],
+                                error);
+        if (status == STATUS_OK)
+            status = resources_file(config->signing_key, "signing.key", false,
+                                    &plan->descriptors[1], error);
+        plan->descriptor_count = 2;
+        break;
+    case ROLE_LEDGER:
+        plan->user = r->store_user;
+        plan->group = r->store_group;
+        plan->descriptors[0] = r->store_folder;
+        plan->descriptors[1] = r->admin;
+        plan->descriptor_count = 2;
+        break;
+    case ROLE_FRONT:
+        plan->threads = config->limits.connections + 64;
+        status = resources_file(config->tls_certificate, "tls.certificate", false,
+                                &plan->descriptors[0], error);
+        if (status == STATUS_OK)
+            status = resources_file(config->tls_key, "tls.key", true, &plan->descriptors[1], error);
+        for (size_t i = 0; i < config->listen_count; i++)
+            plan->descriptors[2 + i] = r->listeners[i];
+        plan->descriptor_count = 2 + config->listen_count;
+        break;
+    default:
+        return status_fail(error, STATUS_INTERNAL, "no such role");
+    }
+    return status;
+}
+
+static enum status start(struct launch *launch, enum role role, struct error *error) {
+    struct core *core = &launch->core[role];
+    struct child_plan plan;
+    enum status status = fill_plan(launch, role, &plan, error);
+    if (status == STATUS_OK)
+        status = child_start(&plan, &core->pid, &core->socket, error);
+    if (role != ROLE_LEDGER) /* ledger's stay open here; the others' files were opened for this */
+        for (size_t i = 0; i < 2; i++)
+            if (plan.descriptors[i] >= 0)
+                close(plan.descriptors[i]);
+    return status;
+}
+
+void core_start_due(struct launch *launch, uint64_t now) {
+    for (enum role role = ROLE_KEEPER; role < ROLE_WORKER; role++) {
+        struct core *core = &launch->core[role];
+        struct error error;
+        if (core->pid > 0 || now < core->backoff.not_before)
+            continue;
+        backoff_started(&core->backoff, now);
+        core->ready = false;
+        if (start(launch, role, &error) == STATUS_OK) {
+            log_info("started role=%s pid=%d", message_role_name(role), (int)core->pid);
+            continue;
+        }
+        core->pid = 0;
+        core->socket = -1;
+        uint32_t pause = backoff_died(&core->backoff, now);
+        log_error("%s cannot be started: %s retry_ms=%u", message_role_name(role), error.message,
+                  pause);
+        if (!core->was_ready) {
+            launch->exit_status = 1;
+            launch->phase = PHASE_OVER;
+        }
+    }
+}
+
+/* --- introducing -------------------------------------------------------------------------------
+ */
+
+/* A fresh pair of sockets, one end to each; whoever does not take its message is ended. */
+static void introduce(struct launch *launch, enum role one, enum role other) {
+    int pair[2];
+    struct error error;
+    enum status first, second;
+    if (!alive(launch, one) || !alive(launch, other))
+        return;
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) {
+        log_error("no descriptors to introduce %s to %s", message_role_name(one),
+                  message_role_name(other));
+        core_kill(launch, one);
+        return;
+    }
+    if (one == ROLE_KEEPER) /* it answers in one thread and waits for nobody */
+        (void)fcntl(pair[0], F_SETFL, O_NONBLOCK);
+    int one_socket = launch->core[one].socket, other_socket = launch->core[other].socket;
+    if (one == ROLE_KEEPER) {
+        const struct message_keeper_ledger to_keeper = {0};
+        const struct message_ledger_keeper to_ledger = {0};
+        first = message_send_keeper_ledger(one_socket, &to_keeper, &pair[0], &error);
+        second = message_send_ledger_keeper(other_socket, &to_ledger, &pair[1], &error);
+    } else {
+        const struct message_front_ledger to_front = {0};
+        const struct message_ledger_front to_ledger = {0};
+        first = message_send_front_ledger(one_socket, &to_front, &pair[0], &error);
+        second = message_send_ledger_front(other_socket, &to_ledger, &pair[1], &error);
+    }
+    close(pair[0]);
+    close(pair[1]);
+    if (first != STATUS_OK)
+        core_kill(launch, one);
+    if (second != STATUS_OK)
+        core_kill(launch, other);
+}
+
+static void announce(struct launch *launch) {
+    if (launch->announced || !alive(launch, ROLE_KEEPER) || !alive(launch, ROLE_LEDGER) ||
+        !alive(launch, ROLE_FRONT))
+        return;
+    launch->announced = true;
+    printf("ready %s\n", launch->resources.url);
+    fflush(stdout);
+}
+
+void core_ready(struct launch *launch, enum role role) {
+    struct core *core = &launch->core[role];
+    if (core->ready) {
+        log_warn("%s says that it is ready a second time: ended", message_role_name(role));
+        core_kill(launch, role);
+        return;
+    }
+    core->ready = core->was_ready = true;
+    log_info("ready role=%s", message_role_name(role));
+    if (role == ROLE_KEEPER || role == ROLE_LEDGER)
+        introduce(launch, ROLE_KEEPER, ROLE_LEDGER);
+    if (role == ROLE_FRONT || role == ROLE_LEDGER)
+        introduce(launch, ROLE_FRONT, ROLE_LEDGER);
+    if (role == ROLE_KEEPER || role == ROLE_FRONT)
+        fleet_reintroduce(launch, role);
+    announce(launch);
+}
+
+void core_died(struct launch *launch, enum role role, const char *how, uint64_t now) {
+    struct core *core = &launch->core[role];
+    close(core->socket);
+    core->socket = -1;
+    core->pid = 0;
+    core->ready = false;
+    if (launch->phase != PHASE_RUNNING) {
+        log_info("ended role=%s how=\"%s\"", message_role_name(role), how);
+        return;
+    }
+    if (!core->was_ready) {
+        log_error("%s could not start (%s); the server ends", message_role_name(role), how);
+        launch->exit_status = 1;
+        launch->phase = PHASE_OVER;
+        return;
+    }
+    uint32_t pause = backoff_died(&core->backoff, now);
+    log_error("died role=%s how=\"%s\" retry_ms=%u", message_role_name(role), how, pause);
+    if (role == ROLE_LEDGER)
+        fleet_kill_all(launch);
+}

@@ -1,0 +1,267 @@
+#include "server/ledger/admission.h"
+
+#include "base/log.h"
+#include "base/name.h"
+#include "server/ledger/act.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Loading a model takes as long as its size wants; past this something is wrong. */
+#define LOAD_PATIENCE_MS (120 * 1000)
+
+#define SCOPE_NONE 0u
+static const uint32_t scope_of[ACTION_COUNT] = {
+#define ROW(NAME, scope, text) [ACTION_##NAME] = SCOPE_##scope,
+    MESSAGE_ACTIONS(ROW)
+#undef ROW
+};
+
+static void end(struct ledger *ledger, struct ticket *ticket, enum status outcome,
+                struct commit_answer *answer) {
+    struct commit_record *record = &ticket->record;
+    record->outcome = status_name(outcome);
+    record->reply = ticket->channel;
+    record->ticket = ticket->number;
+    record->answer = answer;
+    if (ticket->action != ACTION_INFER)
+        record->usage_tenant = 0; /* usage counts inference */
+    commit_append(ledger->commit, record);
+    if (ticket->upload >= 0)
+        close(ticket->upload);
+    ticket->upload = -1;
+    ticket_close(ledger->tickets, ticket);
+}
+
+void admission_refuse(struct ledger *ledger, struct ticket *ticket, enum status status,
+                      const char *message, uint32_t retry_after_s) {
+    struct commit_answer *answer = commit_answer_new(false, status, message, NULL, 0);
+    if (answer)
+        answer->retry_after_s = retry_after_s;
+    end(ledger, ticket, status, answer);
+}
+
+static void refuse_now(struct link *channel, enum status status, const char *message,
+                       uint32_t retry_after_s) {
+    const struct message_refused m = {
+        .status = (uint8_t)status, .message = bytes_text(message), .retry_after_s = retry_after_s};
+    if (message_send_refused(channel->socket, &m, NULL, NULL) != STATUS_OK)
+        log_warn("a channel of front does not take its answer");
+}
+
+void admission_grant(struct ledger *ledger, struct ticket *ticket) {
+    (void)ledger;
+    ticket->state = TICKET_OPEN;
+    const struct message_admitted m = {.ticket = ticket->number,
+                                       .worker = ticket->worker ? ticket->worker->number : 0,
+                                       .slot = ticket->slot,
+                                       .model = (uint64_t)ticket->model.id,
+                                       .version = bytes_text(ticket->model.version)};
+    if (message_send_admitted(ticket->channel->socket, &m, NULL, NULL) != STATUS_OK)
+        log_warn("a channel of front does not take its answer");
+}
+
+/* "name/version", or "name" where the caller named no version. */
+static void set_target(struct ticket *ticket, const char *name, const char *version) {
+    snprintf(ticket->record.target, sizeof ticket->record.target, "%s%s%s", name,
+             version[0] ? "/" : "", version);
+}
+
+static void admit_model(struct ledger *ledger, struct ticket *ticket, const char *name,
+                        const char *version) {
+    struct error error = {0};
+    enum status status = directory_model(ledger->directory, ticket->record.usage_tenant, name,
+                                         version, &ticket->model, &error);
+    if (status != STATUS_OK) {
+        admission_refuse(ledger, ticket, status, error.message, 0);
+        return;
+    }
+    set_target(ticket, name, ticket->model.version);
+    if (ticket->action == ACTION_DELETE) {
+        admission_grant(ledger, ticket);
+        return;
+    }
+    if (ticket->model.state != STORE_MODEL_READY) {
+        char text[224];
+        snprintf(text, sizeof text, "model \"%s\" version \"%s\" is still being checked", name,
+                 ticket->model.version);
+        admission_refuse(ledger, ticket, STATUS_UNAVAILABLE, text, 1);
+        return;
+    }
+    /* A model that is ready is loaded on first use: being asked whether it is must not do that. */
+    if (ticket->action == ACTION_INFER || ticket->action == ACTION_METADATA)
+        workers_need(ledger, ticket);
+    else
+        admission_grant(ledger, ticket);
+}
+
+static void admit_upload(struct ledger *ledger, struct ticket *ticket, const char *name,
+                         const char *version, uint64_t size) {
+    char text[160];
+    if (size > ledger->config->limits.model_bytes) {
+        snprintf(text, sizeof text, "the sealed model has %llu bytes, at most %llu are taken",
+                 (unsigned long long)size, (unsigned long long)ledger->config->limits.model_bytes);
+        admission_refuse(ledger, ticket, STATUS_TOO_LARGE, text, 0);
+        return;
+    }
+    memcpy(ticket->model_name, name, strlen(name) + 1);
+    memcpy(ticket->model.version, version, strlen(version) + 1);
+    set_target(ticket, name, version);
+    act_begin_upload(ledger, ticket);
+}
+
+static void begin_record(struct ticket *ticket, const struct directory_caller *caller,
+                         const struct message_admit *m) {
+    struct commit_record *r = &ticket->record;
+    r->time = ledger_now_us();
+    memcpy(r->tenant, caller->tenant_uid, sizeof r->tenant);
+    memcpy(r->key, caller->key, sizeof r->key);
+    r->action = message_action_name(ticket->action);
+    /* Sizes were checked by the decoder; text that is no text is left out rather than believed. */
+    if (!bytes_to_text(m->request, r->request, sizeof r->request))
+        r->request[0] = '\0';
+    if (!bytes_to_text(m->client, r->client, sizeof r->client))
+        r->client[0] = '\0';
+    r->usage_tenant = caller->tenant;
+    r->bytes_in = m->content_length;
+}
+
+void admission_admit(struct ledger *ledger, struct link *channel,
+                     const struct message_admit *message) {
+    struct directory_caller caller;
+    struct error error = {0};
+    char name[NAME_MAX_LENGTH + 1], version[NAME_MAX_LENGTH + 1];
+    if (ledger->draining) {
+        refuse_now(channel, STATUS_UNAVAILABLE, "the server is shutting down", 5);
+        return;
+    }
+    enum status status =
+        directory_authenticate(ledger->directory, message->token, ledger_now_us(), &caller, &error);
+    if (status != STATUS_OK) {
+        if (status == STATUS_UNAUTHENTICATED)
+            failures_count(ledger->failures, message->client);
+        refuse_now(channel, status, error.message, 0);
+        return;
+    }
+    struct ticket *ticket = ticket_open(ledger->tickets, channel);
+    if (!ticket) {
+        refuse_now(channel, STATUS_UNAVAILABLE, "too many requests are under way", 1);
+        return;
+    }
+    ticket->action =
+        message->action < ACTION_COUNT ? (enum message_action)message->action : ACTION_UNROUTED;
+    ticket->since_ms = ledger_now_ms();
+    begin_record(ticket, &caller, message);
+    if (!bytes_to_text(message->model, name, sizeof name) ||
+        !bytes_to_text(message->version, version, sizeof version) ||
+        (name[0] && !name_valid(name, strlen(name))) ||
+        (version[0] && !name_valid(version, strlen(version)))) {
+        admission_refuse(ledger, ticket, STATUS_INVALID,
+                         "the model's name or version is not a name", 0);
+        return;
+    }
+    set_target(ticket, name, version);
+    if (!caller.tenant_enabled) {
+        admission_refuse(ledger, ticket, STATUS_FORBIDDEN, "the tenant is disabled", 0);
+        return;
+    }
+    uint32_t scope = scope_of[ticket->action];
+    if ((caller.scopes & scope) != scope) {
+        char names[SCOPE_TEXT_MAX], text[SCOPE_TEXT_MAX + 64];
+        scope_format(scope, names);
+        snprintf(text, sizeof text, "the API key lacks the scope %s", names);
+        admission_refuse(ledger, ticket, STATUS_FORBIDDEN, text, 0);
+        return;
+    }
+    switch (ticket->action) {
+    case ACTION_INFER:
+    case ACTION_METADATA:
+    case ACTION_MODEL_READY:
+    case ACTION_LOAD:
+    case ACTION_UNLOAD:
+    case ACTION_DELETE:
+        admit_model(ledger, ticket, name, version);
+        break;
+    case ACTION_UPLOAD:
+        admit_upload(ledger, ticket, name, version, message->content_length);
+        break;
+    case ACTION_SERVER_METADATA:
+    case ACTION_INDEX:
+    case ACTION_RECIPIENT:
+    case ACTION_AUDIT:
+    case ACTION_UNROUTED:
+    case ACTION_COUNT:
+        admission_grant(ledger, ticket);
+        break;
+    }
+}
+
+void admission_settle(struct ledger *ledger, struct link *channel,
+                      const struct message_settle *message) {
+    struct ticket *ticket = ticket_find(ledger->tickets, message->ticket, channel);
+    if (!ticket || ticket->state != TICKET_OPEN) {
+        log_warn("front settles a ticket that is not open");
+        commit_tell(channel, message->ticket, NULL, STATUS_UNAVAILABLE, 0);
+        return;
+    }
+    enum status outcome =
+        message->outcome < STATUS_COUNT ? (enum status)message->outcome : STATUS_INTERNAL;
+    workers_release_slot(ledger, ticket, message->slot_stuck != 0);
+    struct commit_record *r = &ticket->record;
+    r->units = message->units;
+    r->compute_us = message->compute_us;
+    r->bytes_in = message->bytes_in;
+    r->bytes_out = message->bytes_out;
+    if (ticket->action == ACTION_UPLOAD)
+        act_abandon_upload(ledger, ticket, outcome);
+    else
+        end(ledger, ticket, outcome, NULL);
+}
+
+void admission_undelivered(struct ledger *ledger, struct link *channel,
+                           const struct message_undelivered *message) {
+    (void)channel;
+    struct commit_record r = {
+        .time = ledger_now_us(), .action = "answer.undelivered", .outcome = "OK"};
+    snprintf(r.target, sizeof r.target, "%llu", (unsigned long long)message->sequence);
+    commit_append(ledger->commit, &r);
+}
+
+void admission_channel_closed(struct ledger *ledger, struct link *channel) {
+    struct ticket *ticket;
+    for (uint32_t position = 0; (ticket = ticket_next(ledger->tickets, &position));) {
+        if (ticket->channel != channel)
+            continue;
+        switch (ticket->state) {
+        case TICKET_PARKED:
+            workers_forget_waiter(ledger, ticket);
+            admission_refuse(ledger, ticket, STATUS_UNAVAILABLE, "", 0);
+            break;
+        case TICKET_OPEN:
+            workers_release_slot(ledger, ticket, false);
+            if (ticket->action == ACTION_UPLOAD)
+                act_abandon_upload(ledger, ticket, STATUS_UNAVAILABLE);
+            else
+                end(ledger, ticket, STATUS_UNAVAILABLE, NULL);
+            break;
+        case TICKET_ACTING:
+            ticket->state = TICKET_ORPHAN;
+            break;
+        case TICKET_ORPHAN:
+        case TICKET_FREE:
+            break;
+        }
+    }
+}
+
+void admission_expire(struct ledger *ledger) {
+    int64_t oldest = ledger_now_ms() - LOAD_PATIENCE_MS;
+    struct ticket *ticket;
+    for (uint32_t position = 0; (ticket = ticket_next(ledger->tickets, &position));)
+        if (ticket->state == TICKET_PARKED && ticket->since_ms < oldest) {
+            workers_forget_waiter(ledger, ticket);
+            admission_refuse(ledger, ticket, STATUS_UNAVAILABLE, "the model was not loaded in time",
+                             5);
+        }
+}

@@ -1,0 +1,240 @@
+#include "server/ledger/commit.h"
+
+#include "base/log.h"
+#include "base/message.h"
+#include "crypto/random.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define QUEUE_MAX 8192u /* records waiting; more than there are tickets */
+#define GROUP_MAX 256u  /* records in one transaction */
+#define DAY_US INT64_C(86400000000)
+
+struct commit {
+    struct store *store;
+    pthread_t thread;
+    pthread_mutex_t mutex;
+    pthread_cond_t wake;
+    bool stopping, failing;
+    int completions;
+    struct commit_job *jobs, **jobs_end;
+    struct commit_job *finished, **finished_end;
+    uint32_t head, count; /* of queue */
+    struct commit_record queue[QUEUE_MAX];
+    struct commit_record group[GROUP_MAX];
+    struct audit_record records[GROUP_MAX];
+    struct store_usage usage[GROUP_MAX];
+};
+
+struct audit_record commit_audit_record(const struct commit_record *r) {
+    struct audit_record a = {.time = r->time,
+                             .tenant = r->tenant,
+                             .key = r->key,
+                             .action = r->action,
+                             .target = r->target,
+                             .outcome = r->outcome,
+                             .request = r->request,
+                             .units = r->units > (uint64_t)AUDIT_RECORD_INTEGER_MAX
+                                          ? AUDIT_RECORD_INTEGER_MAX
+                                          : (int64_t)r->units,
+                             .client = r->client};
+    random_bytes(a.salt, sizeof a.salt);
+    return a;
+}
+
+struct commit_answer *commit_answer_new(bool performed, enum status status, const char *message,
+                                        const void *result, size_t result_size) {
+    size_t length = strlen(message) + 1;
+    struct commit_answer *a = malloc(sizeof *a + length + result_size);
+    if (!a)
+        return NULL;
+    *a = (struct commit_answer){
+        .performed = performed, .status = status, .result_size = result_size};
+    memcpy(a->message, message, length);
+    if (result_size)
+        memcpy(a->message + length, result, result_size);
+    a->result = (const uint8_t *)a->message + length;
+    return a;
+}
+
+#define UNRECORDED "the audit log cannot be written; nothing is answered without its record"
+
+void commit_tell(struct link *reply, uint64_t ticket, struct commit_answer *answer,
+                 enum status status, uint64_t sequence) {
+    enum status sent = STATUS_OK;
+    bool good = status == STATUS_OK;
+    if (reply && !answer) {
+        const struct message_settled m = {.ticket = ticket,
+                                          .status =
+                                              (uint8_t)(good ? STATUS_OK : STATUS_UNAVAILABLE),
+                                          .sequence = good ? sequence : 0};
+        sent = message_send_settled(reply->socket, &m, NULL, NULL);
+    } else if (reply && answer->performed) {
+        const struct message_performed m = {
+            .status = (uint8_t)(good ? answer->status : STATUS_UNAVAILABLE),
+            .message = bytes_text(good ? answer->message : UNRECORDED),
+            .result = good ? bytes_of(answer->result, answer->result_size) : bytes_of(NULL, 0),
+            .retry_after_s = good ? answer->retry_after_s : 1};
+        sent = message_send_performed(reply->socket, &m, NULL, NULL);
+    } else if (reply) {
+        const struct message_refused m = {
+            .status = (uint8_t)(good ? answer->status : STATUS_UNAVAILABLE),
+            .message = bytes_text(good ? answer->message : UNRECORDED),
+            .retry_after_s = good ? answer->retry_after_s : 1};
+        sent = message_send_refused(reply->socket, &m, NULL, NULL);
+    }
+    /* A channel that is gone has nobody waiting; the loop notices its end by itself. */
+    if (sent != STATUS_OK)
+        log_warn("an answer found nobody waiting ticket=%llu", (unsigned long long)ticket);
+    free(answer);
+}
+
+static void commit_group(struct commit *c, size_t count) {
+    size_t usage_count = 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct commit_record *r = &c->group[i];
+        c->records[i] = commit_audit_record(r);
+        if (!r->usage_tenant)
+            continue;
+        c->usage[usage_count++] = (struct store_usage){
+            .tenant = r->usage_tenant,
+            .key = r->key,
+            .model = r->target,
+            .day = (int32_t)(r->time / DAY_US),
+            .requests = 1,
+            .errors = strcmp(r->outcome, "OK") != 0,
+            .compute_us = (int64_t)r->compute_us,
+            .bytes_in = (int64_t)r->bytes_in,
+            .bytes_out = (int64_t)r->bytes_out,
+        };
+    }
+    struct error error = {0};
+    enum status status =
+        store_audit_append(c->store, c->records, count, c->usage, usage_count, &error);
+    /* Said once per outage, not once per group: the log may be on the same full disk. */
+    if (status != STATUS_OK && !c->failing)
+        log_error("the audit log cannot be written, answers are withheld: %s", error.message);
+    else if (status == STATUS_OK && c->failing)
+        log_info("the audit log can be written again");
+    c->failing = status != STATUS_OK;
+    for (size_t i = 0; i < count; i++) {
+        struct commit_record *r = &c->group[i];
+        commit_tell(r->reply, r->ticket, r->answer, status, c->records[i].seq);
+        link_release(r->reply);
+    }
+}
+
+static void *commit_thread(void *argument) {
+    struct commit *c = argument;
+    pthread_mutex_lock(&c->mutex);
+    for (;;) {
+        while (!c->count && !c->jobs && !c->stopping)
+            pthread_cond_wait(&c->wake, &c->mutex);
+        if (c->count) {
+            size_t n = c->count < GROUP_MAX ? c->count : GROUP_MAX;
+            for (size_t i = 0; i < n; i++)
+                c->group[i] = c->queue[(c->head + i) % QUEUE_MAX];
+            c->head = (c->head + (uint32_t)n) % QUEUE_MAX;
+            c->count -= (uint32_t)n;
+            pthread_mutex_unlock(&c->mutex);
+            commit_group(c, n);
+            pthread_mutex_lock(&c->mutex);
+        }
+        struct commit_job *job = c->jobs;
+        if (job) {
+            c->jobs = job->next;
+            if (!c->jobs)
+                c->jobs_end = &c->jobs;
+            pthread_mutex_unlock(&c->mutex);
+            job->run(job, c->store);
+            pthread_mutex_lock(&c->mutex);
+            job->next = NULL;
+            *c->finished_end = job;
+            c->finished_end = &job->next;
+            const uint64_t one = 1;
+            if (write(c->completions, &one, sizeof one) < 0)
+                log_error("the ledger's loop cannot be woken");
+        }
+        if (c->stopping && !c->count && !c->jobs)
+            break;
+    }
+    pthread_mutex_unlock(&c->mutex);
+    return NULL;
+}
+
+enum status commit_start(struct store *store, int completions, struct commit **commit,
+                         struct error *error) {
+    struct commit *c = calloc(1, sizeof *c);
+    if (!c)
+        return status_fail(error, STATUS_UNAVAILABLE, "no memory for the commit queue");
+    c->store = store;
+    c->completions = completions;
+    c->jobs_end = &c->jobs;
+    c->finished_end = &c->finished;
+    pthread_mutex_init(&c->mutex, NULL);
+    pthread_cond_init(&c->wake, NULL);
+    if (pthread_create(&c->thread, NULL, commit_thread, c) != 0) {
+        free(c);
+        return status_fail(error, STATUS_UNAVAILABLE, "the commit thread cannot be started");
+    }
+    *commit = c;
+    return STATUS_OK;
+}
+
+void commit_stop(struct commit *c) {
+    if (!c)
+        return;
+    pthread_mutex_lock(&c->mutex);
+    c->stopping = true;
+    pthread_cond_signal(&c->wake);
+    pthread_mutex_unlock(&c->mutex);
+    pthread_join(c->thread, NULL);
+    pthread_mutex_destroy(&c->mutex);
+    pthread_cond_destroy(&c->wake);
+    free(c);
+}
+
+bool commit_append(struct commit *c, const struct commit_record *record) {
+    pthread_mutex_lock(&c->mutex);
+    bool room = c->count < QUEUE_MAX;
+    if (room) {
+        struct commit_record *r = &c->queue[(c->head + c->count) % QUEUE_MAX];
+        *r = *record;
+        if (r->reply)
+            link_hold(r->reply);
+        if (c->count++ == 0)
+            pthread_cond_signal(&c->wake);
+    }
+    pthread_mutex_unlock(&c->mutex);
+    if (!room)
+        commit_tell(record->reply, record->ticket, record->answer, STATUS_UNAVAILABLE, 0);
+    return room;
+}
+
+void commit_post(struct commit *c, struct commit_job *job) {
+    job->next = NULL;
+    pthread_mutex_lock(&c->mutex);
+    *c->jobs_end = job;
+    c->jobs_end = &job->next;
+    pthread_cond_signal(&c->wake);
+    pthread_mutex_unlock(&c->mutex);
+}
+
+void commit_finish(struct commit *c, void *context) {
+    uint64_t ignored;
+    if (read(c->completions, &ignored, sizeof ignored) < 0)
+        ignored = 0;
+    pthread_mutex_lock(&c->mutex);
+    struct commit_job *job = c->finished;
+    c->finished = NULL;
+    c->finished_end = &c->finished;
+    pthread_mutex_unlock(&c->mutex);
+    while (job) {
+        struct commit_job *next = job->next;
+        job->done(job, context);
+        job = next;
+    }
+}

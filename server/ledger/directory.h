@@ -1,0 +1,41 @@
+/* Who a key is, and which model a name means: what every admission asks. Answers are remembered
+ * until anything in the store changes; the commit thread says so (directory_changed) before the
+ * change is acknowledged, so that a revoked key stops at the next request.
+ *
+ * Threads: the loop's, but for directory_changed. */
+#ifndef SERVER_LEDGER_DIRECTORY_H
+#define SERVER_LEDGER_DIRECTORY_H
+
+#include "base/message.h"
+#include "base/status.h"
+#include "store/store.h"
+
+struct directory;
+
+/* Who calls. */
+struct directory_caller {
+    int64_t tenant; /* row id */
+    char tenant_uid[STORE_UID_LENGTH + 1];
+    char tenant_name[NAME_MAX_LENGTH + 1];
+    char key[STORE_KEY_ID_MAX + 1];
+    uint32_t scopes;
+    bool tenant_enabled;
+};
+
+/* `reader` is used by the loop's thread alone and stays the caller's. */
+MUST_USE enum status directory_new(struct store *reader, struct directory **directory,
+                                   struct error *error);
+void directory_free(struct directory *directory);
+void directory_changed(struct directory *directory);
+
+/* The caller with this API key, as presented. STATUS_UNAUTHENTICATED, with one and the same
+ * message, for a malformed, unknown, expired or revoked one, all at the same cost. */
+MUST_USE enum status directory_authenticate(struct directory *directory, struct bytes token,
+                                            int64_t now, struct directory_caller *caller,
+                                            struct error *error);
+/* A ready or pending model of that tenant; an empty version means the latest. */
+MUST_USE enum status directory_model(struct directory *directory, int64_t tenant, const char *name,
+                                     const char *version, struct store_model *model,
+                                     struct error *error);
+
+#endif

@@ -1,0 +1,75 @@
+#include "server/ledger/failures.h"
+
+#include "base/log.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define SOURCES_MAX 256u
+#define MINUTE_US INT64_C(60000000)
+
+struct source {
+    char client[MESSAGE_CLIENT_MAX + 1];
+    uint64_t count;
+};
+
+struct failures {
+    int64_t since; /* start of the minute that is counted; 0 before the first flush */
+    uint32_t used;
+    uint64_t other;
+    struct source sources[SOURCES_MAX];
+};
+
+enum status failures_new(struct failures **failures, struct error *error) {
+    struct failures *f = calloc(1, sizeof *f);
+    if (!f)
+        return status_fail(error, STATUS_UNAVAILABLE, "no memory to count failures");
+    *failures = f;
+    return STATUS_OK;
+}
+
+void failures_free(struct failures *failures) {
+    free(failures);
+}
+
+void failures_count(struct failures *f, struct bytes client) {
+    char name[MESSAGE_CLIENT_MAX + 1];
+    if (bytes_to_text(client, name, sizeof name)) {
+        for (uint32_t i = 0; i < f->used; i++)
+            if (strcmp(f->sources[i].client, name) == 0) {
+                f->sources[i].count++;
+                return;
+            }
+        if (f->used < SOURCES_MAX) {
+            struct source *s = &f->sources[f->used++];
+            memcpy(s->client, name, sizeof name);
+            s->count = 1;
+            return;
+        }
+    }
+    f->other++;
+}
+
+static void record(struct commit *commit, int64_t now_us, const char *client, uint64_t count) {
+    struct commit_record r = {.time = now_us,
+                              .action = "authentication.failed",
+                              .outcome = status_name(STATUS_UNAUTHENTICATED),
+                              .units = count};
+    memcpy(r.client, client, strlen(client) + 1);
+    if (!commit_append(commit, &r))
+        log_warn("a count of failed authentications was not recorded, the queue is full");
+}
+
+void failures_flush(struct failures *f, struct commit *commit, int64_t now_us, bool force) {
+    if (!f->since)
+        f->since = now_us;
+    if (!force && now_us - f->since < MINUTE_US)
+        return;
+    f->since = now_us;
+    for (uint32_t i = 0; i < f->used; i++)
+        record(commit, now_us, f->sources[i].client, f->sources[i].count);
+    if (f->other)
+        record(commit, now_us, "other", f->other);
+    f->used = 0;
+    f->other = 0;
+}

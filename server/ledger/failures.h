@@ -1,0 +1,18 @@
+/* Failures before authentication: counted per source and minute, and recorded as counts, so that a
+ * stranger can neither fill nor stop the log. A fixed table: what does not fit in a minute is
+ * counted together, under the source "other". */
+#ifndef SERVER_LEDGER_FAILURES_H
+#define SERVER_LEDGER_FAILURES_H
+
+#include "base/message.h"
+#include "server/ledger/commit.h"
+
+struct failures;
+
+MUST_USE enum status failures_new(struct failures **failures, struct error *error);
+void failures_free(struct failures *failures);
+void failures_count(struct failures *failures, struct bytes client);
+/* Queue a record for each source once a minute is over (`force`: now). */
+void failures_flush(struct failures *failures, struct commit *commit, int64_t now_us, bool force);
+
+#endif

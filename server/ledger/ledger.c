@@ -1,0 +1,349 @@
+/* The ledger's process: one loop that admits and settles, one thread that commits, one that reads
+ * what takes longer. See docs/ARCHITECTURE.md, "Processes". */
+#include "base/log.h"
+#include "base/sandbox.h"
+#include "crypto/crypto.h"
+#include "crypto/secret.h"
+#include "server/ledger/act.h"
+#include "server/ledger/admin_socket.h"
+#include "server/ledger/admission.h"
+#include "server/ledger/state.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#define EVENTS_MAX 64
+#define TICK_MS 1000
+
+int64_t ledger_now_us(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+int64_t ledger_now_ms(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+enum status ledger_listen(struct ledger *ledger, struct link *link, struct error *error) {
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = link};
+    if (epoll_ctl(ledger->epoll, EPOLL_CTL_ADD, link->socket, &event) != 0)
+        return status_fail(error, STATUS_UNAVAILABLE, "a socket cannot be waited for");
+    return STATUS_OK;
+}
+
+/* Links closed in this turn of the loop: events that were fetched together with the one being
+ * handled may still point to them. */
+struct graveyard {
+    struct link *links[EVENTS_MAX * 2];
+    size_t count;
+};
+static struct graveyard graveyard;
+
+void ledger_close(struct ledger *ledger, struct link *link) {
+    if (!link || link->closed)
+        return;
+    link->closed = true;
+    epoll_ctl(ledger->epoll, EPOLL_CTL_DEL, link->socket, NULL);
+    if (graveyard.count < sizeof graveyard.links / sizeof *graveyard.links)
+        graveyard.links[graveyard.count++] = link;
+    /* A full graveyard leaks a link rather than freeing one that an event may still name. */
+}
+
+static void bury(void) {
+    for (size_t i = 0; i < graveyard.count; i++)
+        link_release(graveyard.links[i]);
+    graveyard.count = 0;
+}
+
+static struct link *open_link(struct ledger *ledger, enum link_kind kind, int socket) {
+    struct error error = {0};
+    struct link *link = link_new(kind, socket, NULL);
+    if (link && ledger_listen(ledger, link, &error) == STATUS_OK)
+        return link;
+    log_error("a socket of the server is not taken: %s", error.message);
+    link_release(link);
+    return NULL;
+}
+
+static int take(struct message *m, size_t i) {
+    int descriptor = m->descriptors[i];
+    m->descriptors[i] = -1;
+    return descriptor;
+}
+
+static void front_gone(struct ledger *ledger) {
+    if (!ledger->front)
+        return;
+    ledger_close(ledger, ledger->front);
+    ledger->front = NULL;
+}
+
+static void from_launch(struct ledger *ledger, struct message *m) {
+    switch (m->type) {
+    case MESSAGE_LEDGER_KEEPER:
+        keeper_link_replace(ledger->keeper, take(m, 0));
+        break;
+    case MESSAGE_LEDGER_FRONT:
+        front_gone(ledger);
+        ledger->front = open_link(ledger, LINK_FRONT, take(m, 0));
+        workers_front_changed(ledger);
+        break;
+    case MESSAGE_LEDGER_WORKER:
+        workers_up(ledger, &m->ledger_worker, take(m, 0));
+        break;
+    case MESSAGE_LEDGER_WORKER_GONE:
+        workers_gone(ledger, &m->ledger_worker_gone);
+        break;
+    case MESSAGE_DRAIN:
+        ledger->draining = true;
+        break;
+    default:
+        log_error("launch sent %s out of turn", message_type_name(m->type));
+    }
+}
+
+static bool from_channel(struct ledger *ledger, struct link *channel, struct message *m) {
+    struct ticket *ticket;
+    switch (m->type) {
+    case MESSAGE_ADMIT:
+        admission_admit(ledger, channel, &m->admit);
+        return true;
+    case MESSAGE_SETTLE:
+        admission_settle(ledger, channel, &m->settle);
+        return true;
+    case MESSAGE_PERFORM:
+        ticket = ticket_find(ledger->tickets, m->perform.ticket, channel);
+        if (!ticket || ticket->state != TICKET_OPEN)
+            return false;
+        act_perform(ledger, ticket, &m->perform);
+        return true;
+    case MESSAGE_UNDELIVERED:
+        admission_undelivered(ledger, channel, &m->undelivered);
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool from_front(struct ledger *ledger, struct message *m) {
+    if (m->type != MESSAGE_CHANNEL)
+        return false;
+    return open_link(ledger, LINK_CHANNEL, take(m, 0)) != NULL;
+}
+
+static void end_of(struct ledger *ledger, struct link *link) {
+    switch (link->kind) {
+    case LINK_LAUNCH:
+        ledger->leave = true;
+        break;
+    case LINK_FRONT:
+        log_warn("front is gone");
+        front_gone(ledger);
+        break;
+    case LINK_CHANNEL:
+        admission_channel_closed(ledger, link);
+        ledger_close(ledger, link);
+        break;
+    case LINK_WORKER: {
+        /* Launch tells when the process is reaped; until then nothing more is sent there. */
+        epoll_ctl(ledger->epoll, EPOLL_CTL_DEL, link->socket, NULL);
+        break;
+    }
+    default:
+        ledger_close(ledger, link);
+    }
+}
+
+static void read_link(struct ledger *ledger, struct link *link, uint8_t *buffer) {
+    static const enum role sender[] = {[LINK_LAUNCH] = ROLE_LAUNCH,
+                                       [LINK_FRONT] = ROLE_FRONT,
+                                       [LINK_CHANNEL] = ROLE_FRONT,
+                                       [LINK_WORKER] = ROLE_WORKER};
+    struct message message;
+    struct error error = {0};
+    enum status status = message_receive(link->socket, sender[link->kind], ROLE_LEDGER, buffer,
+                                         MESSAGE_MAX, &message, &error);
+    if (status == STATUS_RATE)
+        return;
+    if (status != STATUS_OK) {
+        if (status == STATUS_INVALID)
+            log_error("%s is cut off: %s", message_role_name(sender[link->kind]), error.message);
+        end_of(ledger, link);
+        return;
+    }
+    bool good = true;
+    switch (link->kind) {
+    case LINK_LAUNCH:
+        from_launch(ledger, &message);
+        break;
+    case LINK_FRONT:
+        good = from_front(ledger, &message);
+        break;
+    case LINK_CHANNEL:
+        good = from_channel(ledger, link, &message);
+        /* An API key was in there. */
+        if (message.type == MESSAGE_ADMIT)
+            secret_wipe(buffer, MESSAGE_SMALL_MAX);
+        break;
+    case LINK_WORKER:
+        good =
+            message.type == MESSAGE_LOADED && workers_loaded(ledger, link->owner, &message.loaded);
+        break;
+    default:
+        good = false;
+    }
+    message_close_descriptors(&message);
+    if (!good) {
+        log_error("%s is cut off after %s", message_role_name(sender[link->kind]),
+                  message_type_name(message.type));
+        if (link->kind == LINK_WORKER) {
+            const struct message_stop_worker stop = {.worker =
+                                                         ((struct worker *)link->owner)->number};
+            if (message_send_stop_worker(ledger->launch->socket, &stop, NULL, NULL) != STATUS_OK)
+                log_error("launch does not take messages");
+        }
+        end_of(ledger, link);
+    }
+}
+
+static void handle(struct ledger *ledger, struct link *link, uint8_t *buffer) {
+    if (link->closed)
+        return;
+    switch (link->kind) {
+    case LINK_COMPLETIONS:
+        commit_finish(link->owner, ledger);
+        break;
+    case LINK_ADMIN_LISTENER:
+        admin_socket_accept(ledger, link);
+        break;
+    case LINK_ADMIN:
+        admin_socket_read(ledger, link);
+        break;
+    default:
+        read_link(ledger, link, buffer);
+    }
+}
+
+static void tick(struct ledger *ledger) {
+    failures_flush(ledger->failures, ledger->commit, ledger_now_us(), ledger->leave);
+    admission_expire(ledger);
+    admin_socket_expire(ledger);
+}
+
+static void serve(struct ledger *ledger, uint8_t *buffer) {
+    struct epoll_event events[EVENTS_MAX];
+    int64_t next_tick = ledger_now_ms() + TICK_MS;
+    while (!ledger->leave) {
+        int64_t left = next_tick - ledger_now_ms();
+        int n = epoll_wait(ledger->epoll, events, EVENTS_MAX, left > 0 ? (int)left : 0);
+        if (n < 0 && errno != EINTR) {
+            log_error("the ledger's loop cannot wait: %s", strerror(errno));
+            return;
+        }
+        for (int i = 0; i < n; i++)
+            handle(ledger, events[i].data.ptr, buffer);
+        bury();
+        if (ledger_now_ms() >= next_tick) {
+            tick(ledger);
+            next_tick = ledger_now_ms() + TICK_MS;
+        }
+        if (ledger->draining && ticket_count(ledger->tickets) == 0)
+            ledger->leave = true;
+    }
+    tick(ledger);
+}
+
+static enum status start_commit(struct ledger *ledger, struct store *store, struct commit **commit,
+                                struct error *error) {
+    int completions = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (completions < 0)
+        return status_fail(error, STATUS_UNAVAILABLE, "no event descriptor");
+    enum status status = commit_start(store, completions, commit, error);
+    if (status != STATUS_OK) {
+        close(completions);
+        return status;
+    }
+    struct link *link = link_new(LINK_COMPLETIONS, completions, *commit);
+    return link ? ledger_listen(ledger, link, error)
+                : status_fail(error, STATUS_UNAVAILABLE, "no memory for a link");
+}
+
+/* What must be done before the sandbox: opening the store needs its path. */
+static enum status open_store(struct ledger *ledger, struct error *error) {
+    enum status status = store_open(ledger->config->data, &ledger->store, error);
+    if (status == STATUS_OK)
+        status = store_open_reader(ledger->store, &ledger->reader, error);
+    if (status == STATUS_OK)
+        status = store_open_reader(ledger->store, &ledger->desk_reader, error);
+    if (status == STATUS_OK)
+        status = act_clean_up(ledger, error);
+    return status;
+}
+
+static enum status build(struct ledger *ledger, const struct role_start *start,
+                         struct error *error) {
+    enum status status;
+    struct link *admin;
+    if ((status = ticket_table_new(&ledger->tickets, error)) ||
+        (status = workers_new(&ledger->workers, error)) ||
+        (status = failures_new(&ledger->failures, error)) ||
+        (status = keeper_link_new(&ledger->keeper, error)) ||
+        (status = directory_new(ledger->reader, &ledger->directory, error)) ||
+        (status = start_commit(ledger, ledger->store, &ledger->commit, error)) ||
+        (status = start_commit(ledger, ledger->desk_reader, &ledger->desk, error)))
+        return status;
+    ledger->launch = open_link(ledger, LINK_LAUNCH, start->launch);
+    admin = open_link(ledger, LINK_ADMIN_LISTENER, start->admin_listener);
+    if (!ledger->launch || !admin)
+        return status_fail(error, STATUS_UNAVAILABLE, "the ledger's sockets cannot be used");
+    return STATUS_OK;
+}
+
+int ledger_main(const struct role_start *start) {
+    struct ledger ledger = {.config = start->config, .store_folder = start->store_folder};
+    struct error error = {0};
+    const struct sandbox_folder folder = {"store", start->store_folder};
+    uint8_t *buffer = NULL;
+    int result = 1;
+
+    if (crypto_init(&error) != STATUS_OK || !(buffer = secret_alloc(MESSAGE_MAX, &error)) ||
+        open_store(&ledger, &error) != STATUS_OK)
+        goto out;
+    ledger.epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (ledger.epoll < 0) {
+        status_fail(&error, STATUS_UNAVAILABLE, "no descriptor for the loop");
+        goto out;
+    }
+    if (sandbox_enter(ROLE_LEDGER, &folder, 1, &error) != STATUS_OK ||
+        build(&ledger, start, &error) != STATUS_OK)
+        goto out;
+    const struct message_ready ready = {.pid = (uint32_t)getpid()};
+    if (message_send_ready(start->launch, &ready, NULL, &error) != STATUS_OK)
+        goto out;
+    serve(&ledger, buffer);
+    result = 0;
+out:
+    if (error.message[0])
+        log_error("%s", error.message);
+    /* The desk ends first: what it was asked for may still be recorded by the commit thread. */
+    commit_stop(ledger.desk);
+    commit_stop(ledger.commit);
+    directory_free(ledger.directory);
+    keeper_link_free(ledger.keeper);
+    failures_free(ledger.failures);
+    workers_free(ledger.workers);
+    ticket_table_free(ledger.tickets);
+    store_close(ledger.desk_reader);
+    store_close(ledger.reader);
+    store_close(ledger.store);
+    secret_free(buffer);
+    return result;
+}

@@ -1,0 +1,34 @@
+/* A socket of the ledger, counted: the loop reads from it, the commit thread may still answer on
+ * it after the loop has given it up, and the descriptor number must not be used again before both
+ * are done. */
+#ifndef SERVER_LEDGER_LINK_H
+#define SERVER_LEDGER_LINK_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+enum link_kind {
+    LINK_LAUNCH,
+    LINK_FRONT,   /* the control socket */
+    LINK_CHANNEL, /* one thread of front */
+    LINK_WORKER,
+    LINK_ADMIN_LISTENER,
+    LINK_ADMIN,
+    LINK_COMPLETIONS, /* eventfd: the commit thread has finished jobs */
+};
+
+struct link {
+    enum link_kind kind;
+    int socket;
+    _Atomic unsigned references;
+    bool closed; /* the loop's side only */
+    void *owner; /* the worker or admin client it belongs to, or NULL */
+};
+
+/* Takes over `socket`. NULL where memory is short (then the socket is closed). */
+struct link *link_new(enum link_kind kind, int socket, void *owner);
+struct link *link_hold(struct link *link);
+/* The last release closes the socket. NULL is safe. */
+void link_release(struct link *link);
+
+#endif

@@ -1,0 +1,21 @@
+/* An operator's command, as it comes over the admin socket: executed by tenancy/, which the CLI
+ * uses too, with the ledger's means: the keeper signs, caches are dropped, workers are stopped. */
+#ifndef SERVER_LEDGER_OPERATOR_H
+#define SERVER_LEDGER_OPERATOR_H
+
+#include "server/ledger/state.h"
+
+/* What a command means for workers: found out on the commit thread, done on the loop. */
+struct operator_effect {
+    int64_t stop_tenant; /* row id, 0: none */
+    int64_t unload_tenant, unload_model;
+};
+
+/* On the commit thread: one request (a JSON object, `client` asks) to one answer line, from
+ * malloc; NULL where memory is short. */
+char *operator_execute(struct ledger *ledger, struct store *store, const char *client,
+                       const char *request, size_t *answer_size, struct operator_effect *effect);
+/* On the loop, after it and before the answer leaves. */
+void operator_settle(struct ledger *ledger, const struct operator_effect *effect);
+
+#endif

@@ -1,0 +1,72 @@
+/* Workers, one per tenant, and which models are resident in each. A model is loaded on first use:
+ * tickets that need it wait on its residency until LOADED, and are then answered.
+ *
+ * Only launch makes workers; what is here follows from its messages. Threads: the loop's. */
+#ifndef SERVER_LEDGER_WORKERS_H
+#define SERVER_LEDGER_WORKERS_H
+
+#include "base/message.h"
+#include "server/ledger/link.h"
+#include "server/ledger/ticket.h"
+#include "store/store.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct ledger;
+
+#define WORKERS_MAX 1024u
+#define RESIDENT_MAX 256u /* models of one worker */
+
+struct residency {
+    bool used, loaded;
+    bool dropped;  /* unloaded while it was being loaded: ends with its LOADED */
+    uint64_t load; /* number of the LOAD */
+    struct store_model model;
+    uint64_t resident_bytes;
+    struct ticket *waiters; /* parked until it is loaded */
+};
+
+struct worker {
+    bool used;
+    bool stopping;  /* STOP_WORKER was sent: not started again */
+    int64_t tenant; /* row id */
+    char tenant_uid[STORE_UID_LENGTH + 1];
+    uint32_t number;     /* launch's; valid while link is set */
+    struct link *link;   /* NULL while it is being started */
+    int64_t retry_at_ms; /* launch starts it again no sooner than that */
+    uint32_t slots, free_slot_count;
+    uint32_t free_slots[256];
+    struct residency models[RESIDENT_MAX];
+};
+
+struct workers;
+
+MUST_USE enum status workers_new(struct workers **workers, struct error *error);
+void workers_free(struct workers *workers);
+
+/* Have the ticket's model resident, then answer the ticket: at once where it is, later where it
+ * must be loaded first. Where that cannot be, the ticket is refused. */
+void workers_need(struct ledger *ledger, struct ticket *ticket);
+/* Give the ticket's slot back (`stuck`: the worker still holds it; it is then stopped, as one that
+ * does not return from an operator). */
+void workers_release_slot(struct ledger *ledger, struct ticket *ticket, bool stuck);
+/* Take a ticket off the list it waits on. */
+void workers_forget_waiter(struct ledger *ledger, struct ticket *ticket);
+/* Drop a model from memory; tickets that wait for it are refused as not found. True where it was
+ * resident. */
+bool workers_unload(struct ledger *ledger, int64_t tenant, int64_t model);
+bool workers_resident(struct ledger *ledger, int64_t tenant, int64_t model);
+/* Stop the tenant's worker, where there is one. */
+void workers_stop(struct ledger *ledger, int64_t tenant);
+
+/* From launch. */
+void workers_up(struct ledger *ledger, const struct message_ledger_worker *message, int socket);
+void workers_gone(struct ledger *ledger, const struct message_ledger_worker_gone *message);
+/* From a worker. False where it must be stopped for a message that makes no sense. */
+bool workers_loaded(struct ledger *ledger, struct worker *worker,
+                    const struct message_loaded *message);
+/* Front was started again: every slot is free, what was loading starts again. */
+void workers_front_changed(struct ledger *ledger);
+
+#endif

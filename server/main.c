@@ -1,0 +1,169 @@
+/* strongroomd: one program for every process of the server. Started by a person or an init system
+ * it is launch; launch starts it again with --role for each of the others (base/role.h). */
+#include "base/config.h"
+#include "base/log.h"
+#include "base/role.h"
+#include "server/launch/launch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#define DEFAULT_CONFIG "/etc/strongroom/strongroom.yaml"
+
+static const char usage[] =
+    "usage: strongroomd [--config FILE] [--check] [--version] [--help]\n"
+    "\n"
+    "  --config FILE  the configuration (default " DEFAULT_CONFIG ")\n"
+    "  --check        check configuration, files and kernel, start nothing\n"
+    "  --version      print the version\n"
+    "  --help         print this\n";
+
+/* --- a role -------------------------------------------------------------------------------------
+ */
+
+/* The struct comes from launch: this very program, a moment ago. */
+static int read_config(struct config *config) {
+    ssize_t n = pread(ROLE_DESCRIPTOR_CONFIG, config, sizeof *config, 0);
+    char more;
+    return n == (ssize_t)sizeof *config &&
+           pread(ROLE_DESCRIPTOR_CONFIG, &more, 1, (off_t)sizeof *config) == 0;
+}
+
+static int run_role(const char *name, const char *worker) {
+    static struct config config;
+    struct role_start start = {.role = role_of_name(name),
+                               .config = &config,
+                               .launch = ROLE_DESCRIPTOR_LAUNCH,
+                               .root_identity = -1,
+                               .signing_key = -1,
+                               .store_folder = -1,
+                               .admin_listener = -1,
+                               .tls_certificate = -1,
+                               .tls_key = -1};
+    int next = ROLE_DESCRIPTOR_FIRST;
+    char label[32];
+    if (start.role == ROLE_ANY || (start.role == ROLE_WORKER) != (worker != NULL)) {
+        fprintf(stderr, "strongroomd: --role is for strongroomd itself, not for people\n");
+        return 2;
+    }
+    for (size_t i = 0; i < ROLE_LISTENERS_MAX; i++)
+        start.listeners[i] = -1;
+    /* Died meanwhile: launch would have been the one to end us. exec may have cleared this. */
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0 || !read_config(&config)) {
+        fprintf(stderr, "strongroomd: --role is for strongroomd itself, not for people\n");
+        return 2;
+    }
+    close(ROLE_DESCRIPTOR_CONFIG);
+    snprintf(label, sizeof label, worker ? "%s %s" : "%s", name, worker ? worker : "");
+    prctl(PR_SET_NAME, label, 0, 0, 0);
+    log_start(label, LOG_INFO);
+    switch (start.role) {
+    case ROLE_KEEPER:
+        start.root_identity = next++;
+        start.signing_key = next++;
+        break;
+    case ROLE_LEDGER:
+        start.store_folder = next++;
+        start.admin_listener = next++;
+        break;
+    case ROLE_FRONT:
+        start.tls_certificate = next++;
+        start.tls_key = next++;
+        for (size_t i = 0; i < config.listen_count; i++)
+            start.listeners[start.listener_count++] = next++;
+        break;
+    default:
+        start.worker = (uint32_t)strtoul(worker, NULL, 10);
+        break;
+    }
+    if (close_range((unsigned)next, ~0u, 0) != 0) {
+        log_error("descriptors cannot be closed: %s", strerror(errno));
+        return 1;
+    }
+    for (int fd = ROLE_DESCRIPTOR_LAUNCH; fd < next; fd++)
+        if (fd != ROLE_DESCRIPTOR_CONFIG && fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) {
+            log_error("descriptor %d is missing", fd);
+            return 1;
+        }
+    switch (start.role) {
+    case ROLE_KEEPER:
+        return keeper_main(&start);
+    case ROLE_LEDGER:
+        return ledger_main(&start);
+    case ROLE_FRONT:
+        return front_main(&start);
+    default:
+        return worker_main(&start);
+    }
+}
+
+/* --- launch -------------------------------------------------------------------------------------
+ */
+
+/* Descriptors 0 to 2 must be something, or the first file opened would become the log. */
+static int have_standard_descriptors(void) {
+    for (int fd = 0; fd <= 2; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
+            return 0;
+    return 1;
+}
+
+int main(int argc, char **argv) {
+    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+                                            {"check", no_argument, NULL, 'k'},
+                                            {"version", no_argument, NULL, 'v'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {"role", required_argument, NULL, 'r'},
+                                            {"worker", required_argument, NULL, 'w'},
+                                            {NULL, 0, NULL, 0}};
+    static struct config config;
+    const char *path = DEFAULT_CONFIG, *role = NULL, *worker = NULL;
+    int check = 0, option;
+    struct error error;
+    if (!have_standard_descriptors())
+        return 1;
+    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        switch (option) {
+        case 'c':
+            path = optarg;
+            break;
+        case 'k':
+            check = 1;
+            break;
+        case 'v':
+            printf("strongroomd " STRONGROOM_VERSION "\n");
+            return 0;
+        case 'h':
+            fputs(usage, stdout);
+            return 0;
+        case 'r':
+            role = optarg;
+            break;
+        case 'w':
+            worker = optarg;
+            break;
+        default:
+            fputs(usage, stderr);
+            return 2;
+        }
+    }
+    if (optind < argc) {
+        fprintf(stderr, "strongroomd: unexpected argument \"%s\"\n%s", argv[optind], usage);
+        return 2;
+    }
+    if (role)
+        return run_role(role, worker);
+    log_start("launch", LOG_INFO);
+    if (config_load(path, &config, &error) != STATUS_OK) {
+        fprintf(stderr, "strongroomd: %s: %s\n", path, error.message);
+        return status_exit(error.status);
+    }
+    return check ? launch_check(&config) : launch_main(&config);
+}

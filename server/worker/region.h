@@ -1,0 +1,28 @@
+/* Where the worker's engine gets its memory: two providers behind engine/model/memory.h.
+ *
+ *   secret      weights and whatever derives from them: a secret arena (crypto/secret.h) a region
+ *   activation  what a request brings and makes: locked where the limits allow it, never in a dump,
+ *               never in a child, wiped when it is given back
+ *
+ * Activations are locked only where locked memory is without limit (CAP_IPC_LOCK or an unlimited
+ * RLIMIT_MEMLOCK): with a limit, weights need all of it. Where they are not locked, either no swap
+ * is on or the configuration allows it: launch has refused to start otherwise.
+ *
+ * Threads: any; each region belongs to whoever acquired it. */
+#ifndef SERVER_WORKER_REGION_H
+#define SERVER_WORKER_REGION_H
+
+#include "base/status.h"
+#include "engine/model/memory.h"
+
+#include <stdbool.h>
+
+/* Reads capabilities and limits: before the sandbox. */
+void region_init(void);
+/* Whether locked memory is without limit here. */
+bool region_locks(void);
+
+struct memory region_secret(void);
+struct memory region_activation(void);
+
+#endif

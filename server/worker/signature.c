@@ -1,0 +1,122 @@
+#include "server/worker/signature.h"
+
+#include "base/ring.h"
+
+#define NAME_BYTES_MAX 255
+
+const char *signature_datatype(enum dtype dtype) {
+    switch (dtype) {
+    case DTYPE_BOOL:
+        return "BOOL";
+    case DTYPE_UINT8:
+        return "UINT8";
+    case DTYPE_UINT16:
+        return "UINT16";
+    case DTYPE_UINT32:
+        return "UINT32";
+    case DTYPE_UINT64:
+        return "UINT64";
+    case DTYPE_INT8:
+        return "INT8";
+    case DTYPE_INT16:
+        return "INT16";
+    case DTYPE_INT32:
+        return "INT32";
+    case DTYPE_INT64:
+        return "INT64";
+    case DTYPE_FLOAT16:
+        return "FP16";
+    case DTYPE_BFLOAT16:
+        return "BF16";
+    case DTYPE_FLOAT:
+        return "FP32";
+    case DTYPE_DOUBLE:
+        return "FP64";
+    case DTYPE_STRING:
+        return "BYTES";
+    default:
+        return NULL;
+    }
+}
+
+/* Length of the UTF-8 sequence at s[0..size), 0 where there is none (RFC 3629: shortest form, no
+ * surrogates, nothing past U+10FFFF). */
+static size_t utf8_length(const uint8_t *s, size_t size) {
+    size_t n = s[0] < 0x80 ? 1 : s[0] >= 0xc2 && s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
+    if ((s[0] >= 0x80 && s[0] < 0xc2) || s[0] > 0xf4 || n > size)
+        return 0;
+    for (size_t i = 1; i < n; i++)
+        if ((s[i] & 0xc0) != 0x80)
+            return 0;
+    if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
+        (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
+        return 0;
+    return n;
+}
+
+static enum status put_name(struct str name, const char *what, size_t index, struct buf *out,
+                            struct error *error) {
+    const uint8_t *s = (const uint8_t *)name.data;
+    if (name.size == 0 || name.size > NAME_BYTES_MAX)
+        return status_fail(error, STATUS_UNSERVABLE,
+                           "%s %zu: its name has %zu bytes, expected 1 to %d", what, index,
+                           name.size, NAME_BYTES_MAX);
+    buf_u8(out, '"');
+    for (size_t i = 0; i < name.size;) {
+        size_t n = utf8_length(s + i, name.size - i);
+        if (n == 0)
+            return status_fail(error, STATUS_UNSERVABLE, "%s %zu: its name is not UTF-8", what,
+                               index);
+        if (s[i] == '"' || s[i] == '\\')
+            buf_u8(out, '\\');
+        if (s[i] < 0x20 || s[i] == 0x7f)
+            buf_printf(out, "\\u%04x", s[i]);
+        else
+            buf_bytes(out, s + i, n);
+        i += n;
+    }
+    buf_u8(out, '"');
+    return STATUS_OK;
+}
+
+static enum status put_port(const struct session_port *port, const char *what, size_t index,
+                            struct buf *out, struct error *error) {
+    const char *datatype = signature_datatype(port->type.dtype);
+    if (port->type.kind != VALUE_TENSOR || !datatype)
+        return status_fail(error, STATUS_UNSERVABLE,
+                           "%s %zu is of a type that requests cannot carry: only tensors of "
+                           "booleans, integers, floating-point numbers and strings can be served",
+                           what, index);
+    buf_string(out, index ? ",{\"name\":" : "{\"name\":");
+    enum status status = put_name(port->name, what, index, out, error);
+    if (status != STATUS_OK)
+        return status;
+    buf_printf(out, ",\"datatype\":\"%s\",\"shape\":[", datatype);
+    if (port->type.rank < 0)
+        buf_string(out, "-1");
+    for (int i = 0; i < port->type.rank; i++)
+        buf_printf(out, i ? ",%lld" : "%lld", (long long)port->type.dims[i]);
+    buf_string(out, "]}");
+    return STATUS_OK;
+}
+
+enum status signature_write(const struct session *session, const uint32_t *outputs,
+                            size_t output_count, struct buf *out, struct error *error) {
+    size_t input_count = session_input_count(session);
+    enum status status = STATUS_OK;
+    if (input_count > RING_TENSORS_MAX)
+        return status_fail(error, STATUS_UNSERVABLE, "the model has %zu inputs, at most %d",
+                           input_count, RING_TENSORS_MAX);
+    buf_string(out, "{\"platform\":\"onnx_onnxv1\",\"inputs\":[");
+    for (size_t i = 0; status == STATUS_OK && i < input_count; i++)
+        status = put_port(session_input(session, i), "input", i, out, error);
+    buf_string(out, "],\"outputs\":[");
+    for (size_t i = 0; status == STATUS_OK && i < output_count; i++)
+        status = put_port(session_output(session, outputs[i]), "output", i, out, error);
+    buf_string(out, "]}");
+    if (status == STATUS_OK && out->failed)
+        status = status_fail(error, STATUS_UNSERVABLE,
+                             "the names and shapes of inputs and outputs take more than %zu bytes",
+                             out->capacity);
+    return status;
+}

@@ -7,6 +7,17 @@ cd "$(dirname "$0")"
 packaging/dependencies.sh test
 cmake/civetweb.sh
 
+# The clients of the end-to-end tests. Without them those tests are skipped by name.
+client=build/client-venv
+if ! "$client/bin/python" -c 'import tritonclient.http' >/dev/null 2>&1; then
+    mkdir -p build
+    if python3 -m venv "$client" && "$client/bin/pip" install --quiet 'tritonclient[http]' numpy; then
+        echo "installed tritonclient in $client"
+    else
+        echo "tritonclient could not be installed: its tests will be skipped"
+    fi
+fi
+
 # build FOLDER [CMAKE ARGUMENT...]: quiet while it goes well.
 build() {
     folder=$1

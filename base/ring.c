@@ -28,7 +28,9 @@ struct shared {
     _Atomic uint32_t doorbell; /* futex of the worker */
     _Atomic uint32_t gone;     /* the worker died */
     uint32_t reserved;
-    _Atomic uint32_t queue[RING_SLOTS_MAX]; /* slot + 1, or 0 */
+    /* Lap and slot + 1 (queue_entry), 0 before the first lap. An entry is never cleared: that would
+     * race with the front filling the same place a lap later. */
+    _Atomic uint32_t queue[RING_SLOTS_MAX];
 };
 
 struct slot {
@@ -165,12 +167,17 @@ struct ring_request *ring_request_of(struct ring *ring, uint32_t slot) {
     return &slot_of(ring, slot)->request;
 }
 
+/* What stands at a position of the queue: the lap tells a new entry from the one before it. */
+static uint32_t queue_entry(uint32_t position, uint32_t slot_plus_one) {
+    return position / RING_SLOTS_MAX << 9 | slot_plus_one;
+}
+
 void ring_submit(struct ring *ring, uint32_t slot) {
     struct shared *shared = shared_of(ring);
     atomic_store_explicit(&slot_of(ring, slot)->state, SLOT_SUBMITTED, memory_order_release);
     uint32_t position = atomic_fetch_add_explicit(&shared->tail, 1, memory_order_relaxed);
-    atomic_store_explicit(&shared->queue[position % RING_SLOTS_MAX], slot + 1,
-                          memory_order_release);
+    atomic_store_explicit(&shared->queue[position % RING_SLOTS_MAX],
+                          queue_entry(position, slot + 1), memory_order_release);
     atomic_fetch_add_explicit(&shared->doorbell, 1, memory_order_release);
     futex(&shared->doorbell, FUTEX_WAKE, 1, NULL);
 }
@@ -196,7 +203,12 @@ enum status ring_wait(struct ring *ring, uint32_t slot, uint64_t until_ns,
     struct slot *s = slot_of(ring, slot);
     struct shared *shared = shared_of(ring);
     struct timespec until = at(until_ns);
-    while (atomic_load_explicit(&s->state, memory_order_acquire) != SLOT_DONE) {
+    uint32_t state;
+    while ((state = atomic_load_explicit(&s->state, memory_order_acquire)) != SLOT_DONE) {
+        /* On any other word the futex would not sleep and the deadline would never be seen. */
+        if (state != SLOT_SUBMITTED)
+            return status_fail(error, STATUS_INTERNAL,
+                               "the model's worker gave a malformed answer");
         if (atomic_load(&shared->gone))
             return status_fail(error, STATUS_UNAVAILABLE,
                                "the model's worker stopped while it ran this request");
@@ -259,15 +271,14 @@ bool ring_next(struct ring *ring, int timeout_ms, uint32_t *slot) {
         uint32_t position = atomic_load_explicit(&ring->head, memory_order_relaxed);
         uint32_t entry =
             atomic_load_explicit(&shared->queue[position % RING_SLOTS_MAX], memory_order_acquire);
-        if (entry) {
+        uint32_t number = entry & 511;
+        if (number && entry == queue_entry(position, number)) {
             /* Several executor threads may read: whoever moves the head has the entry. */
             if (!atomic_compare_exchange_strong(&ring->head, &position, position + 1))
                 continue;
-            atomic_store_explicit(&shared->queue[position % RING_SLOTS_MAX], 0,
-                                  memory_order_release);
-            if (entry - 1 >= ring->slots)
+            if (number - 1 >= ring->slots)
                 continue;
-            *slot = entry - 1;
+            *slot = number - 1;
             return true;
         }
         long n = futex(&shared->doorbell, FUTEX_WAIT_BITSET, bell, &until);

@@ -119,7 +119,7 @@ static enum status drop_capabilities(const struct policy *policy, struct error *
     return STATUS_OK;
 }
 
-/* --- Landlock ------------------------------------------------------------------------------- */
+/* --- Landlock --------------------------------------------------------------------------------- */
 
 /* linux/landlock.h of older systems knows fewer fields and rights than the kernel may offer. */
 struct ruleset {
@@ -201,7 +201,7 @@ out:
     return status;
 }
 
-/* --- seccomp --------------------------------------------------------------------------------- */
+/* --- seccomp ---------------------------------------------------------------------------------- */
 
 static enum status add_rule(scmp_filter_ctx filter, const struct sandbox_rule *rule,
                             struct error *error) {

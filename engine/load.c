@@ -141,7 +141,9 @@ static bool all_constant(const struct node *n) {
 static size_t out_bytes(const struct call_frame *f) {
     size_t sum = 0;
     for (size_t i = 0; i < f->ctx.out_count; i++) {
-        size_t bytes = f->out[i].kind == VALUE_TENSOR ? f->out[i].tensor.bytes : 0;
+        /* What points to data already (a constant) takes no more memory. */
+        bool made = f->out[i].kind == VALUE_TENSOR && !f->out[i].tensor.data;
+        size_t bytes = made ? f->out[i].tensor.bytes : 0;
         sum += bytes < FOLD_MOST ? bytes : FOLD_MOST + 1;
     }
     return sum;

@@ -25,8 +25,7 @@ static const char usage[] =
     "  --version      print the version\n"
     "  --help         print this\n";
 
-/* --- a role -------------------------------------------------------------------------------------
- */
+/* --- a role ----------------------------------------------------------------------------------- */
 
 /* The struct comes from launch: this very program, a moment ago. */
 static int read_config(struct config *config) {
@@ -104,8 +103,7 @@ static int run_role(const char *name, const char *worker) {
     }
 }
 
-/* --- launch -------------------------------------------------------------------------------------
- */
+/* --- launch ----------------------------------------------------------------------------------- */
 
 /* Descriptors 0 to 2 must be something, or the first file opened would become the log. */
 static int have_standard_descriptors(void) {

@@ -83,9 +83,23 @@ static char *dump_line(json_t *envelope, size_t *length) {
     return line;
 }
 
+/* A message may quote a text that was cut inside a character, and Jansson takes only UTF-8: what is
+ * not ASCII in it then becomes '?'. */
+static json_t *message_of(const struct error *error) {
+    json_t *message = json_string(error->message);
+    if (message)
+        return message;
+    char plain[ERROR_MESSAGE_MAX];
+    size_t size = strnlen(error->message, sizeof plain - 1);
+    for (size_t i = 0; i < size; i++)
+        plain[i] = (unsigned char)error->message[i] < 0x80 ? error->message[i] : '?';
+    plain[size] = '\0';
+    return json_string(plain);
+}
+
 static char *refusal(const struct error *error, size_t *length) {
-    return dump_line(json_pack("{s:b,s:s,s:s}", "ok", 0, "status", status_name(error->status),
-                               "error", error->message),
+    return dump_line(json_pack("{s:b,s:s,s:o}", "ok", 0, "status", status_name(error->status),
+                               "error", message_of(error)),
                      length);
 }
 

@@ -112,7 +112,7 @@ float half_f8_to_float(enum dtype dtype, uint8_t v) {
 uint8_t half_f8_from_float(enum dtype dtype, float value, bool saturate) {
     struct format f = format_of(dtype);
     int width = f.exponent_bits + f.mantissa_bits;
-    uint8_t sign = signbit(value) ? (uint8_t)(1u << width) : 0;
+    uint8_t sign = (uint8_t)((signbit(value) ? 1u : 0u) << width);
     uint8_t top = (uint8_t)((1u << width) - 1); /* all exponent and mantissa bits */
     uint8_t nan_code, inf_code, max_code;
     if (f.fnuz) {

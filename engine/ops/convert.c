@@ -40,9 +40,10 @@ bool convert_possible(enum dtype from, enum dtype to) {
         break;                                                                                     \
     }
 
-/* FROM(name, type, how to get at an integer, and at an unsigned 64-bit one): all conversions from
- * one type. int4 keeps the low four bits, sign-extended. */
-#define FROM(name, type, INTEGER, UNSIGNED)                                                        \
+/* FROM(name, type, how to get at an integer, at an unsigned 64-bit one, and at one of four bits
+ * with its bounds): all conversions from one type. Floats saturate to int4, integers keep the low
+ * bits, sign-extended. */
+#define FROM(name, type, INTEGER, UNSIGNED, NIBBLE)                                                \
     static void from_##name(const type *from, enum dtype to_dtype, void *out, size_t count) {      \
         typedef type value_type;                                                                   \
         switch (to_dtype) {                                                                        \
@@ -69,9 +70,9 @@ bool convert_possible(enum dtype from, enum dtype to) {
         case DTYPE_UINT64:                                                                         \
             EACH(uint64_t, UNSIGNED(v))                                                            \
         case DTYPE_UINT4:                                                                          \
-            EACH(uint8_t, (uint64_t)INTEGER(v) & 15)                                               \
+            EACH(uint8_t, (uint64_t)NIBBLE(v, 0, 15) & 15)                                         \
         case DTYPE_INT4:                                                                           \
-            EACH(int8_t, ((int64_t)INTEGER(v) & 7) - ((int64_t)INTEGER(v) & 8))                    \
+            EACH(int8_t, ((int64_t)NIBBLE(v, -8, 7) & 7) - ((int64_t)NIBBLE(v, -8, 7) & 8))        \
         default:                                                                                   \
             break;                                                                                 \
         }                                                                                          \
@@ -80,17 +81,19 @@ bool convert_possible(enum dtype from, enum dtype to) {
 #define AS_IS(v) (v)
 #define CUT(v) cut((double)(v))
 #define CUT_UNSIGNED(v) cut_unsigned((double)(v))
+#define LOW_BITS(v, least, most) (v)
+#define CLAMPED(v, least, most) ((v) < (least) ? (least) : (v) > (most) ? (most) : CUT(v))
 
-FROM(float, float, CUT, CUT_UNSIGNED)
-FROM(double, double, CUT, CUT_UNSIGNED)
-FROM(i8, int8_t, AS_IS, AS_IS)
-FROM(i16, int16_t, AS_IS, AS_IS)
-FROM(i32, int32_t, AS_IS, AS_IS)
-FROM(i64, int64_t, AS_IS, AS_IS)
-FROM(u8, uint8_t, AS_IS, AS_IS)
-FROM(u16, uint16_t, AS_IS, AS_IS)
-FROM(u32, uint32_t, AS_IS, AS_IS)
-FROM(u64, uint64_t, AS_IS, AS_IS)
+FROM(float, float, CUT, CUT_UNSIGNED, CLAMPED)
+FROM(double, double, CUT, CUT_UNSIGNED, CLAMPED)
+FROM(i8, int8_t, AS_IS, AS_IS, LOW_BITS)
+FROM(i16, int16_t, AS_IS, AS_IS, LOW_BITS)
+FROM(i32, int32_t, AS_IS, AS_IS, LOW_BITS)
+FROM(i64, int64_t, AS_IS, AS_IS, LOW_BITS)
+FROM(u8, uint8_t, AS_IS, AS_IS, LOW_BITS)
+FROM(u16, uint16_t, AS_IS, AS_IS, LOW_BITS)
+FROM(u32, uint32_t, AS_IS, AS_IS, LOW_BITS)
+FROM(u64, uint64_t, AS_IS, AS_IS, LOW_BITS)
 
 static void convert_plain(enum dtype from, const void *in, enum dtype to, void *out, size_t count) {
     switch (from) {
@@ -170,8 +173,6 @@ void convert_elements(enum dtype from, const void *in, enum dtype to, void *out,
             convert_plain(from, s, DTYPE_FLOAT, middle, n);
         else
             widen(from, s, middle, n);
-        if (from == DTYPE_FLOAT)
-            memcpy(middle, s, n * sizeof *middle);
         if (to == DTYPE_FLOAT)
             memcpy(t, middle, n * sizeof *middle);
         else if (plain(to))

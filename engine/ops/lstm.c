@@ -3,7 +3,9 @@
  *   i = f(Xt Wi' + Ht-1 Ri' + Pi . Ct-1 + Wbi + Rbi)      o, with Ct instead of Ct-1
  *   f = f(Xt Wf' + Ht-1 Rf' + Pf . Ct-1 + Wbf + Rbf)      (1 - i where input_forget)
  *   c = g(Xt Wc' + Ht-1 Rc' + Wbc + Rbc)
- *   Ct = f . Ct-1 + i . c,  Ht = o . h(Ct) */
+ *   Ct = f . Ct-1 + i . c,  Ht = o . h(Ct)
+ *
+ * `clip` bounds the inputs of the gates; the input of h is not bounded (ONNX Runtime's reading). */
 #include "engine/ops/recurrent.h"
 
 enum { GATE_I, GATE_O, GATE_F, GATE_C, GATES };
@@ -62,7 +64,6 @@ static void cell_step(const struct job *j, size_t dir, const float *product, flo
     recurrent_clip(r->clip, o, n);
     recurrent_activate(&a[0], o, n);
     memcpy(squashed, cell, n * sizeof *cell);
-    recurrent_clip(r->clip, squashed, n);
     recurrent_activate(&a[2], squashed, n);
     for (size_t k = 0; k < n; k++)
         hidden[k] = o[k] * squashed[k];

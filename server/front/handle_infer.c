@@ -73,7 +73,10 @@ static enum status wait_answer(struct infer *x, struct error *error) {
     }
     if (status != STATUS_OK)
         return status;
-    x->compute_us = response->compute_us;
+    /* The worker's word, so at most what the deadline leaves room for. */
+    const uint64_t most_us =
+        (uint64_t)e->thread->front->config->limits.deadline_ms * 1000u + GRACE_NS / 1000u;
+    x->compute_us = response->compute_us < most_us ? response->compute_us : most_us;
     if (response->output_end > x->slot_used)
         x->slot_used = (size_t)response->output_end;
     return response->status == STATUS_OK ? STATUS_OK : worker_failed(response, error);

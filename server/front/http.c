@@ -18,6 +18,7 @@ struct http {
     struct front *front;
     SSL_CTX *tls;
     struct mg_context *server;
+    _Atomic unsigned open; /* connections */
 };
 
 static struct http *http_of(const struct mg_connection *connection) {
@@ -30,10 +31,11 @@ size_t http_threads(const struct config *config) {
 
 /* --- threads and connections --------------------------------------------------------------- */
 
-/* What a connection carries: its count, and whether it is one too many. */
+/* What a connection carries. Its address is not known before its first request: until then it
+ * counts among all connections, and from then on among those of its source too. */
 struct visit {
     struct source *source;
-    bool too_many;
+    bool asked, too_many;
 };
 
 static void *begin_thread(const struct mg_context *context, int type) {
@@ -66,12 +68,10 @@ static void end_thread(const struct mg_context *context, int type, void *pointer
 }
 
 static int begin_connection(const struct mg_connection *connection, void **data) {
-    struct front *front = http_of(connection)->front;
     struct visit *visit = calloc(1, sizeof *visit);
     *data = visit;
     if (visit)
-        visit->too_many = !sources_enter(
-            front->sources, mg_get_request_info(connection)->remote_addr, &visit->source);
+        atomic_fetch_add(&http_of(connection)->open, 1);
     return 0;
 }
 
@@ -80,23 +80,29 @@ static void end_connection(const struct mg_connection *connection) {
     if (!visit)
         return;
     sources_leave(http_of(connection)->front->sources, visit->source);
+    atomic_fetch_sub(&http_of(connection)->open, 1);
     free(visit);
 }
 
 /* --- requests ------------------------------------------------------------------------------ */
 
 /* Too many connections, in all or from this address: an answer, and the end of this one. */
-static bool turned_away(struct exchange *e, const struct visit *visit) {
+static bool turned_away(struct exchange *e, struct visit *visit) {
     const struct front *front = e->thread->front;
-    if (visit && visit->too_many) {
-        e->close = true;
-        exchange_error(e, STATUS_RATE, "too many connections from this address", 1);
-        return true;
-    }
-    size_t open = sources_count(front->sources), limit = front->config->limits.connections;
+    unsigned open = atomic_load(&http_of(e->connection)->open);
+    unsigned limit = front->config->limits.connections;
     if (!visit || open > limit) {
         e->close = true;
         exchange_error(e, STATUS_UNAVAILABLE, "too many connections", 1);
+        return true;
+    }
+    if (!visit->asked) {
+        visit->asked = true;
+        visit->too_many = !sources_enter(front->sources, e->client, &visit->source);
+    }
+    if (visit->too_many) {
+        e->close = true;
+        exchange_error(e, STATUS_RATE, "too many connections from this address", 1);
         return true;
     }
     if (open > limit - limit / 8)
@@ -189,7 +195,8 @@ enum status http_start(struct front *front, SSL_CTX *tls, const int *listeners, 
         status = status_fail(error, STATUS_UNAVAILABLE, "out of memory");
         goto out;
     }
-    *h = (struct http){.front = front, .tls = tls};
+    h->front = front;
+    h->tls = tls;
     listener_ports(count, ports);
     snprintf(threads, sizeof threads, "%zu", http_threads(front->config));
     snprintf(timeout, sizeof timeout, "%" PRIu32, front->config->limits.request_timeout_ms);

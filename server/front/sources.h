@@ -1,5 +1,5 @@
-/* How many connections are open, in all and from each source address. Counts are taken when a
- * connection is set up and given back when it ends.
+/* How many connections are open from each source address. A connection is counted once its address
+ * is known, and given back when it ends.
  *
  * Threads: any. */
 #ifndef FRONT_SOURCES_H
@@ -20,7 +20,7 @@ void sources_free(struct sources *sources);
  * False where that address has more than its share; it is counted all the same. */
 bool sources_enter(struct sources *sources, const char *address, struct source **source);
 void sources_leave(struct sources *sources, struct source *source);
-/* Connections open now. */
+/* Connections counted now. */
 size_t sources_count(struct sources *sources);
 
 #endif

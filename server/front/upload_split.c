@@ -20,10 +20,13 @@ static enum status check_beginning(const struct upload_split *split, bool ended,
     if (memcmp(split->header, first_line, size) == 0 && (!ended || size == wanted))
         return STATUS_OK;
     size = smaller(split->header_size, sizeof armour - 1);
-    if (size > 5 && memcmp(split->header, armour, size) == 0)
+    if (size && memcmp(split->header, armour, size) == 0) {
+        if (size < sizeof armour - 1 && !ended)
+            return STATUS_OK; /* too short to tell which message is right */
         return status_fail(error, STATUS_INVALID,
                            "the model is an armoured age file; send the binary form (age without "
                            "--armor)");
+    }
     return status_fail(error, STATUS_INVALID,
                        "the model is not an age v1 file: it does not begin with "
                        "\"age-encryption.org/v1\"; seal it first (strongroom seal)");

@@ -26,8 +26,7 @@ bool child_traced(enum role role) {
     return role == ROLE_WORKER || role == ROLE_KEEPER;
 }
 
-/* --- in the child: from here on only the exit status and one line say what went wrong ----------
- */
+/* --- in the child: from here on only the exit status and one line say what went wrong --------- */
 
 static void give_up(const char *what) {
     dprintf(ROLE_DESCRIPTOR_LOG, "strongroomd: a process cannot be started: %s (%s)\n", what,

@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "server/launch/child.h"
+#include "server/launch/notify.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -28,8 +29,7 @@ void core_kill(struct launch *launch, enum role role) {
         kill(launch->core[role].pid, SIGKILL);
 }
 
-/* --- starting ----------------------------------------------------------------------------------
- */
+/* --- starting --------------------------------------------------------------------------------- */
 
 static enum status fill_plan(const struct launch *launch, enum role role, struct child_plan *plan,
                              struct error *error) {
@@ -45,7 +45,7 @@ static enum status fill_plan(const struct launch *launch, enum role role, struct
                                 .group = config->user_base + (role == ROLE_KEEPER ? 1 : 2)};
     switch (role) {
     case ROLE_KEEPER:
-        plan->threads = 4;
+        plan->threads = 64;
         status = resources_file(config->root_identity, "root.identity", true, &plan->descriptors[0],
                                 error);
         if (status == STATUS_OK)
@@ -61,7 +61,7 @@ static enum status fill_plan(const struct launch *launch, enum role role, struct
         plan->descriptor_count = 2;
         break;
     case ROLE_FRONT:
-        plan->threads = config->limits.connections + 64;
+        plan->threads = config->limits.connections + 4096; /* of all servers with this user */
         status = resources_file(config->tls_certificate, "tls.certificate", false,
                                 &plan->descriptors[0], error);
         if (status == STATUS_OK)
@@ -113,8 +113,7 @@ void core_start_due(struct launch *launch, uint64_t now) {
     }
 }
 
-/* --- introducing -------------------------------------------------------------------------------
- */
+/* --- introducing ------------------------------------------------------------------------------ */
 
 /* A fresh pair of sockets, one end to each; whoever does not take its message is ended. */
 static void introduce(struct launch *launch, enum role one, enum role other) {
@@ -158,6 +157,7 @@ static void announce(struct launch *launch) {
     launch->announced = true;
     printf("ready %s\n", launch->resources.url);
     fflush(stdout);
+    notify_state("READY=1");
 }
 
 void core_ready(struct launch *launch, enum role role) {

@@ -57,8 +57,7 @@ static void tell_gone(struct launch *launch, const struct worker *worker, uint32
         core_kill(launch, ROLE_LEDGER);
 }
 
-/* --- starting ----------------------------------------------------------------------------------
- */
+/* --- starting --------------------------------------------------------------------------------- */
 
 static void start(struct launch *launch, struct worker *worker, uint64_t now) {
     const struct resources *r = &launch->resources;
@@ -72,7 +71,7 @@ static void start(struct launch *launch, struct worker *worker, uint64_t now) {
                               .change_user = r->root,
                               .user = user,
                               .group = user,
-                              .threads = 1024};
+                              .threads = 4096};
     size_t ring;
     struct error error;
     worker->wanted = false;
@@ -125,8 +124,7 @@ void fleet_start_due(struct launch *launch, uint64_t now) {
     }
 }
 
-/* --- introducing -------------------------------------------------------------------------------
- */
+/* --- introducing ------------------------------------------------------------------------------ */
 
 static bool core_takes(const struct launch *launch, enum role role) {
     return launch->core[role].pid > 0 && launch->core[role].ready;
@@ -227,8 +225,7 @@ void fleet_reintroduce(struct launch *launch, enum role role) {
     }
 }
 
-/* --- ending ------------------------------------------------------------------------------------
- */
+/* --- ending ----------------------------------------------------------------------------------- */
 
 void fleet_stop(struct launch *launch, uint32_t number) {
     for (size_t i = 0; i < LAUNCH_WORKERS_MAX; i++) {

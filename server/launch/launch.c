@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "server/launch/child.h"
+#include "server/launch/notify.h"
 #include "server/launch/state.h"
 #include "server/launch/trace.h"
 
@@ -11,16 +12,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define DESCRIPTORS_WANTED 16384
 #define FRONT_DRAIN_MS 10000
 #define LEDGER_DRAIN_MS 10000
-#define POLLS_MAX (1 + 3 + LAUNCH_WORKERS_MAX)
+#define CORE_COUNT (ROLE_WORKER - ROLE_KEEPER)
+#define POLLS_MAX (1 + CORE_COUNT + LAUNCH_WORKERS_MAX)
 
-/* --- messages -----------------------------------------------------------------------------------
- */
+/* --- messages --------------------------------------------------------------------------------- */
 
 static void on_core(struct launch *launch, enum role role, uint64_t now) {
     uint8_t buffer[MESSAGE_SMALL_MAX];
@@ -66,8 +69,7 @@ static void on_worker(struct launch *launch, struct worker *worker) {
         kill(worker->pid, SIGKILL);
 }
 
-/* --- deaths and stops
- * ----------------------------------------------------------------------------- */
+/* --- deaths and stops ------------------------------------------------------------------------- */
 
 static void describe(int status, char *text, size_t size) {
     if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
@@ -98,8 +100,7 @@ static void reap(struct launch *launch, uint64_t now) {
     }
 }
 
-/* --- the end -------------------------------------------------------------------------------------
- */
+/* --- the end ---------------------------------------------------------------------------------- */
 
 static void drain(struct launch *launch, enum role role, uint32_t ms) {
     const struct message_drain drain = {.deadline_ms = ms};
@@ -114,6 +115,7 @@ static void enter_phase(struct launch *launch, enum phase phase, uint64_t now) {
     launch->phase = phase;
     if (phase == PHASE_FRONT_DRAINS) {
         log_info("draining");
+        notify_state("STOPPING=1");
         launch->phase_ends = now + FRONT_DRAIN_MS;
         drain(launch, ROLE_FRONT, FRONT_DRAIN_MS - 1000);
     } else if (phase == PHASE_LEDGER_DRAINS) {
@@ -158,8 +160,17 @@ static void end_all(struct launch *launch) {
             trace_answer(pid, status);
 }
 
-/* --- the loop
- * --------------------------------------------------------------------------------------- */
+/* A socket for every worker here and in keeper, ledger and front: the soft limit of a login shell
+ * would end that early. The sandboxes of keeper and worker set lower ones of their own. */
+static void allow_descriptors(void) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < DESCRIPTORS_WANTED) {
+        limit.rlim_cur = limit.rlim_max < DESCRIPTORS_WANTED ? limit.rlim_max : DESCRIPTORS_WANTED;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+/* --- the loop --------------------------------------------------------------------------------- */
 
 /* Milliseconds until something is due by time alone, -1 for never. */
 static int next_due(const struct launch *launch, uint64_t now) {
@@ -206,7 +217,7 @@ static void turn(struct launch *launch, int signals, struct pollfd *polls, void 
         /* A socket at its end stays readable until the process is reaped: do not read it again. */
         if (!(polls[i].revents & (POLLIN | POLLHUP | POLLERR)))
             continue;
-        if (i < ROLE_WORKER)
+        if (i <= CORE_COUNT)
             on_core(launch, (enum role)(ROLE_KEEPER + i - 1), now);
         else
             on_worker(launch, owners[i]);
@@ -235,6 +246,7 @@ int launch_main(const struct config *config) {
         log_error("cannot start: %s", error.message);
         goto out;
     }
+    allow_descriptors();
     sigemptyset(&mask);
     sigaddset(&mask, SIGCHLD);
     sigaddset(&mask, SIGTERM);

@@ -46,8 +46,7 @@ enum status resources_file(const char *path, const char *field, bool secret, int
     return status;
 }
 
-/* --- what the machine must offer ----------------------------------------------------------------
- */
+/* --- what the machine must offer -------------------------------------------------------------- */
 
 static bool swap_active(void) {
     char text[512];
@@ -126,8 +125,7 @@ enum status resources_check(const struct config *config, struct error *error) {
     return status;
 }
 
-/* --- sockets ------------------------------------------------------------------------------------
- */
+/* --- sockets ---------------------------------------------------------------------------------- */
 
 static enum status listen_at(const char *address, int *descriptor, char url[], size_t url_size,
                              struct error *error) {

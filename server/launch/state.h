@@ -47,7 +47,7 @@ struct launch {
     bool announced;
 };
 
-/* --- core.c: keeper, ledger, front ----------------------------------------------------------- */
+/* --- core.c: keeper, ledger, front ------------------------------------------------------------ */
 
 /* Start every core role that is not running and whose pause is over. */
 void core_start_due(struct launch *launch, uint64_t now);
@@ -57,7 +57,7 @@ void core_died(struct launch *launch, enum role role, const char *how, uint64_t 
 /* Its socket broke or it spoke nonsense: end it; the rest follows when it is reaped. */
 void core_kill(struct launch *launch, enum role role);
 
-/* --- fleet.c -------------------------------------------------------------------------------- */
+/* --- fleet.c ---------------------------------------------------------------------------------- */
 
 void fleet_want(struct launch *launch, const char *tenant, uint64_t now);
 void fleet_stop(struct launch *launch, uint32_t number);

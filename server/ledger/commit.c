@@ -29,6 +29,11 @@ struct commit {
     struct store_usage usage[GROUP_MAX];
 };
 
+/* Counts that began outside this process: one over the store's limit would fail its whole group. */
+static int64_t counted(uint64_t value) {
+    return value > (uint64_t)AUDIT_RECORD_INTEGER_MAX ? AUDIT_RECORD_INTEGER_MAX : (int64_t)value;
+}
+
 struct audit_record commit_audit_record(const struct commit_record *r) {
     struct audit_record a = {.time = r->time,
                              .tenant = r->tenant,
@@ -37,9 +42,7 @@ struct audit_record commit_audit_record(const struct commit_record *r) {
                              .target = r->target,
                              .outcome = r->outcome,
                              .request = r->request,
-                             .units = r->units > (uint64_t)AUDIT_RECORD_INTEGER_MAX
-                                          ? AUDIT_RECORD_INTEGER_MAX
-                                          : (int64_t)r->units,
+                             .units = counted(r->units),
                              .client = r->client};
     random_bytes(a.salt, sizeof a.salt);
     return a;
@@ -106,9 +109,9 @@ static void commit_group(struct commit *c, size_t count) {
             .day = (int32_t)(r->time / DAY_US),
             .requests = 1,
             .errors = strcmp(r->outcome, "OK") != 0,
-            .compute_us = (int64_t)r->compute_us,
-            .bytes_in = (int64_t)r->bytes_in,
-            .bytes_out = (int64_t)r->bytes_out,
+            .compute_us = counted(r->compute_us),
+            .bytes_in = counted(r->bytes_in),
+            .bytes_out = counted(r->bytes_out),
         };
     }
     struct error error = {0};

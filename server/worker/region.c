@@ -25,8 +25,7 @@ bool region_locks(void) {
     return lock_activations;
 }
 
-/* --- secret: a region is found again by its address ----------------------------------------------
- */
+/* --- secret: a region is found again by its address ------------------------------------------- */
 
 struct secret_region {
     struct secret_region *next;
@@ -73,8 +72,7 @@ struct memory region_secret(void) {
     return (struct memory){secret_acquire, secret_release, NULL};
 }
 
-/* --- activations
- * ----------------------------------------------------------------------------------- */
+/* --- activations ------------------------------------------------------------------------------ */
 
 static size_t pages(size_t size) {
     return (size + 4095) & ~(size_t)4095;

@@ -22,8 +22,7 @@ static void destroy(struct resident *r) {
     free(r);
 }
 
-/* --- opening -----------------------------------------------------------------------------------
- */
+/* --- opening ---------------------------------------------------------------------------------- */
 
 static enum status choose_outputs(struct resident *r, struct error *error) {
     size_t count = session_output_count(r->session);
@@ -89,8 +88,7 @@ out:
     return status;
 }
 
-/* --- the table ---------------------------------------------------------------------------------
- */
+/* --- the table -------------------------------------------------------------------------------- */
 
 enum status resident_table_new(struct resident_table **table, struct error *error) {
     struct resident_table *made = calloc(1, sizeof *made);

@@ -6,8 +6,7 @@
 
 #include <string.h>
 
-/* --- in ----------------------------------------------------------------------------------------
- */
+/* --- in --------------------------------------------------------------------------------------- */
 
 /* Each element is a u32 length and its bytes; the views point into the copy. */
 static enum status read_strings(struct tensor *tensor, const uint8_t *copy, size_t size,
@@ -80,8 +79,7 @@ enum status tensors_in(const struct session *session, const struct ring_request 
     return STATUS_OK;
 }
 
-/* --- out ---------------------------------------------------------------------------------------
- */
+/* --- out -------------------------------------------------------------------------------------- */
 
 static enum status does_not_fit(const struct tensors_out *to, struct error *error) {
     return status_fail(error, STATUS_TOO_LARGE,

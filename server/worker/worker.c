@@ -54,8 +54,7 @@ static int take(struct message *message, size_t i) {
     return descriptor;
 }
 
-/* --- loading
- * --------------------------------------------------------------------------------------- */
+/* --- loading ---------------------------------------------------------------------------------- */
 
 static void give_up(struct worker *w, uint64_t load, struct loading *loading,
                     const struct error *error) {
@@ -128,8 +127,7 @@ static void drop_late(struct worker *w) {
     }
 }
 
-/* --- sockets
- * ----------------------------------------------------------------------------------------- */
+/* --- sockets ---------------------------------------------------------------------------------- */
 
 static void ask_again(struct worker *w) {
     for (size_t i = 0; i < LOADING_MAX; i++) {
@@ -261,8 +259,7 @@ static int serve(struct worker *w) {
     return 0;
 }
 
-/* --- start
- * ----------------------------------------------------------------------------------------- */
+/* --- start ------------------------------------------------------------------------------------ */
 
 /* OpenBLAS asks the kernel for buffers at its first products; in the sandbox it may not. */
 static void warm_products(void) {

@@ -72,11 +72,12 @@ enum status memory_rows_prepare(struct memory_shared *shared, const struct audit
 
 void memory_rows_publish(struct memory_shared *shared, struct memory_batch *batch,
                          struct audit_record *records) {
-    struct memory_record *to = (struct memory_record *)shared->audit.rows + shared->audit.count;
+    struct memory_record *rows = shared->audit.rows; /* NULL where nothing was ever recorded */
     for (size_t i = 0; i < batch->count; i++) {
-        to[i] = batch->records[i];
+        struct memory_record *to = &rows[shared->audit.count + i];
+        *to = batch->records[i];
         records[i].seq = shared->audit.count + i;
-        memcpy(records[i].leaf, to[i].leaf, sizeof to[i].leaf);
+        memcpy(records[i].leaf, to->leaf, sizeof to->leaf);
     }
     shared->audit.count += batch->count;
     free(batch->records);

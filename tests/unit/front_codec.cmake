@@ -1,3 +1,4 @@
-# The front's codecs: JSON in and out, requests and responses.
+# The front's codecs and screens: JSON, requests and responses, paths, headers, uploads.
 strongroom_test(unit-front-json SOURCES front_json.c DEPS strongroom_front_codec)
 strongroom_test(unit-front-oip SOURCES front_oip.c DEPS strongroom_front_codec)
+strongroom_test(unit-front-screens SOURCES front_router.c DEPS strongroom_front_codec)

@@ -409,8 +409,8 @@ Test(front_oip, bad_signatures_are_refused) {
         "{\"inputs\":[{\"name\":\"x\",\"datatype\":\"COMPLEX\",\"shape\":[]}],\"outputs\":[]}",
         "{\"inputs\":[{\"name\":\"x\",\"datatype\":\"FP32\",\"shape\":[-2]}],\"outputs\":[]}",
         "{\"inputs\":[{\"name\":\"\",\"datatype\":\"FP32\",\"shape\":[]}],\"outputs\":[]}",
-        "{\"inputs\":[{\"name\":\"x\",\"datatype\":\"FP32\",\"shape\":"
-        "[1,1,1,1,1,1,1,1,1,1,1,1,1]}],\"outputs\":[]}",
+        ("{\"inputs\":[{\"name\":\"x\",\"datatype\":\"FP32\",\"shape\":"
+         "[1,1,1,1,1,1,1,1,1,1,1,1,1]}],\"outputs\":[]}"),
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct oip_signature *s = NULL;

@@ -202,6 +202,8 @@ Test(ticket, a_number_is_used_once_and_by_its_channel) {
     cr_expect_null(ticket_open(table, one), "all are in use");
     cr_expect_eq(ticket_count(table), TICKETS_MAX);
     ticket_table_free(table);
+    link_release(one);
+    link_release(two);
 }
 
 Test(failures, are_counted_per_source_and_recorded_as_counts) {

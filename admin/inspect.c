@@ -1,0 +1,147 @@
+#include <stdio.h>
+
+#include "admin/commands.h"
+#include "admin/model_file.h"
+#include "admin/output.h"
+
+static json_t *text_of(struct str s) {
+    json_t *text = json_stringn(s.data, s.size);
+    return text ? text : json_string("(not UTF-8)");
+}
+
+static const char *kind_name(enum value_kind kind) {
+    switch (kind) {
+    case VALUE_TENSOR:
+        return "tensor";
+    case VALUE_SEQUENCE:
+        return "sequence";
+    case VALUE_MAP:
+        return "map";
+    case VALUE_NONE:
+        break;
+    }
+    return "undeclared";
+}
+
+static json_t *shape_of(const struct type_info *type) {
+    json_t *shape = json_array();
+    for (int i = 0; i < type->rank; i++)
+        if (type->dims[i] < 0 && type->symbols[i].size)
+            json_array_append_new(shape, text_of(type->symbols[i]));
+        else
+            json_array_append_new(shape, json_integer(type->dims[i]));
+    return shape;
+}
+
+static json_t *describe_port(const struct session_port *port) {
+    json_t *row = json_pack("{s:o,s:s,s:s}", "name", text_of(port->name), "kind",
+                            kind_name(port->type.kind), "datatype", dtype_name(port->type.dtype));
+    if (row && port->type.rank >= 0)
+        json_object_set_new(row, "shape", shape_of(&port->type));
+    return row;
+}
+
+static json_t *describe_ports(const struct session *session, size_t count,
+                              const struct session_port *(*port)(const struct session *, size_t)) {
+    json_t *rows = json_array();
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(rows, describe_port(port(session, i)));
+    return rows;
+}
+
+static void add_operator(void *context, struct str domain, struct str name, size_t count) {
+    char key[160];
+    snprintf(key, sizeof key, "%.*s%s%.*s", (int)domain.size, domain.data, domain.size ? "." : "",
+             (int)name.size, name.data);
+    json_object_set_new(context, key, json_integer((json_int_t)count));
+}
+
+static json_t *describe(struct model_file *file) {
+    struct session *session = model_file_session(file);
+    struct session_facts facts;
+    json_t *operators = json_object();
+    session_inspect(session, &facts);
+    session_operators(session, add_operator, operators);
+    return json_pack(
+        "{s:I,s:I,s:I,s:o,s:I,s:I,s:I,s:I,s:o,s:o,s:o}", "file_bytes",
+        (json_int_t)model_file_size(file), "ir_version", (json_int_t)facts.ir_version, "opset",
+        (json_int_t)facts.opset, "producer", text_of(facts.producer), "nodes",
+        (json_int_t)facts.nodes, "parameters", (json_int_t)facts.parameters, "tensor_bytes",
+        (json_int_t)facts.tensor_bytes, "secret_bytes", (json_int_t)facts.secret_bytes, "inputs",
+        describe_ports(session, session_input_count(session), session_input), "outputs",
+        describe_ports(session, session_output_count(session), session_output), "operators",
+        operators);
+}
+
+static void print_shape(const json_t *row) {
+    const json_t *shape = json_object_get(row, "shape"), *dim;
+    size_t i;
+    if (!shape) {
+        printf("  any shape");
+        return;
+    }
+    printf("  [");
+    json_array_foreach(shape, i, dim) {
+        fputs(i ? "," : "", stdout);
+        if (json_is_string(dim))
+            printf("%s", json_string_value(dim));
+        else
+            printf("%" JSON_INTEGER_FORMAT, json_integer_value(dim));
+    }
+    putchar(']');
+}
+
+static void print_ports(const json_t *result, const char *member) {
+    const json_t *row;
+    size_t i;
+    printf("%s\n", member);
+    json_array_foreach(json_object_get(result, member), i, row) {
+        printf("  %s  %s", json_string_value(json_object_get(row, "name")),
+               json_string_value(json_object_get(row, "datatype")));
+        print_shape(row);
+        putchar('\n');
+    }
+}
+
+static enum status inspect(struct cli *cli, struct error *error) {
+    static const struct output_field fields[] = {
+        {"file", "file_bytes", OUTPUT_BYTES},
+        {"producer", "producer", OUTPUT_TEXT},
+        {"IR version", "ir_version", OUTPUT_NUMBER},
+        {"opset", "opset", OUTPUT_NUMBER},
+        {"nodes", "nodes", OUTPUT_NUMBER},
+        {"parameters", "parameters", OUTPUT_NUMBER},
+        {"weights", "tensor_bytes", OUTPUT_BYTES},
+        {"secret memory", "secret_bytes", OUTPUT_BYTES},
+    };
+    struct model_file *file = NULL;
+    enum status status = model_file_open(cli->options.positional[0], 1, &file, error);
+    if (status != STATUS_OK)
+        return status;
+    json_t *result = describe(file);
+    model_file_close(file);
+    if (!result)
+        return status_fail(error, STATUS_UNAVAILABLE, "out of memory");
+    status = output_facts(cli, result, fields, sizeof fields / sizeof fields[0], error);
+    if (status == STATUS_OK && !cli->json) {
+        const char *name;
+        json_t *count;
+        print_ports(result, "inputs");
+        print_ports(result, "outputs");
+        printf("operators\n");
+        json_object_foreach(json_object_get(result, "operators"), name, count)
+            printf("  %s  %" JSON_INTEGER_FORMAT "\n", name, json_integer_value(count));
+        status = output_done(error);
+    }
+    json_decref(result);
+    return status;
+}
+
+const struct cli_command inspect_command = {
+    .name = "inspect",
+    .positional = "MODEL.onnx",
+    .least = 1,
+    .most = 1,
+    .summary = "what a model takes, gives and is made of, and whether it can be served",
+    .run = inspect,
+};

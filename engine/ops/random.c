@@ -1,0 +1,242 @@
+/* RandomNormal, RandomUniform (and -Like), Bernoulli, Multinomial.
+ *
+ * With the attribute `seed`, every run gives the same numbers; without, the seed of a run comes
+ * from the system. The generator is xoshiro256** (Blackman and Vigna, "Scrambled linear
+ * pseudorandom number generators", 2018), its state filled by splitmix64: good statistics, not
+ * secrecy. The specification does not say which numbers a seed gives. */
+#include "engine/ops/indices.h"
+#include "engine/ops/op.h"
+#include "engine/ops/types.h"
+
+#include <math.h>
+#include <sys/random.h>
+
+struct generator {
+    uint64_t s[4];
+    double spare; /* the second of a pair of normal numbers */
+    bool has_spare;
+};
+
+static uint64_t rotate(uint64_t x, int k) {
+    return x << k | x >> (64 - k);
+}
+
+static uint64_t next(struct generator *g) {
+    uint64_t *s = g->s, result = rotate(s[1] * 5, 7) * 9, t = s[1] << 17;
+    s[2] ^= s[0];
+    s[3] ^= s[1];
+    s[1] ^= s[2];
+    s[0] ^= s[3];
+    s[2] ^= t;
+    s[3] = rotate(s[3], 45);
+    return result;
+}
+
+/* From 0, included, to 1, excluded: 53 bits. */
+static double uniform(struct generator *g) {
+    return (double)(next(g) >> 11) * 0x1p-53;
+}
+
+/* Mean 0, deviation 1, by the polar method. */
+static double normal(struct generator *g) {
+    if (g->has_spare) {
+        g->has_spare = false;
+        return g->spare;
+    }
+    double u, v, r;
+    do {
+        u = 2 * uniform(g) - 1;
+        v = 2 * uniform(g) - 1;
+        r = u * u + v * v;
+    } while (r >= 1 || r == 0);
+    double f = sqrt(-2 * log(r) / r);
+    g->spare = v * f;
+    g->has_spare = true;
+    return u * f;
+}
+
+static enum status generator_new(struct op_ctx *c, struct generator *g) {
+    uint64_t seed = 0;
+    if (op_attr_has(c, "seed")) {
+        float f = op_attr_float(c, "seed", 0);
+        uint32_t bits = 0;
+        memcpy(&bits, &f, sizeof bits);
+        seed = bits;
+    } else if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) != (ssize_t)sizeof seed) {
+        return op_fail(c, "the system gave no seed for random numbers");
+    }
+    *g = (struct generator){0};
+    for (int i = 0; i < 4; i++) {
+        uint64_t z = (seed += 0x9e3779b97f4a7c15u);
+        z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+        z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+        g->s[i] = z ^ z >> 31;
+    }
+    return STATUS_OK;
+}
+
+static void put(struct tensor *y, int64_t i, double v) {
+    switch (y->dtype) {
+#define CASE(name, T)                                                                              \
+    case DTYPE_##name:                                                                             \
+        ((T *)y->data)[i] = (T)v;                                                                  \
+        return;
+        TYPES_NUMBER(CASE)
+        CASE(BOOL, bool)
+#undef CASE
+    case DTYPE_FLOAT16:
+        ((uint16_t *)y->data)[i] = half_from_double(v);
+        return;
+    default:
+        ((uint16_t *)y->data)[i] = half_bf16_from_float((float)v);
+    }
+}
+
+/* ---- types and shapes ---- */
+
+/* The attribute dtype, within `mask`. */
+static enum status type_of(struct op_ctx *c, enum dtype otherwise, uint32_t mask, enum dtype *out) {
+    int64_t type = op_attr_int(c, "dtype", (int64_t)otherwise);
+    if (type <= DTYPE_NONE || type >= DTYPE_COUNT || !(mask >> type & 1))
+        return op_fail(c, "attribute \"dtype\" is %lld, which cannot be made here",
+                       (long long)type);
+    *out = (enum dtype)type;
+    return STATUS_OK;
+}
+
+static enum status shaped_infer(struct op_ctx *c) {
+    const int64_t *shape = NULL;
+    size_t rank = op_attr_ints(c, "shape", &shape);
+    enum dtype type = DTYPE_NONE;
+    if (rank > TENSOR_MAX_RANK)
+        return op_fail(c, "attribute \"shape\" has %zu dimensions", rank);
+    enum status s = type_of(c, DTYPE_FLOAT, DT_FLOATS, &type);
+    return s == STATUS_OK ? op_infer(c, 0, type, (int)rank, shape) : s;
+}
+
+static enum status like(struct op_ctx *c, uint32_t mask) {
+    enum dtype type = DTYPE_NONE;
+    enum status s = op_need(c, 0);
+    if (s == STATUS_OK)
+        s = type_of(c, op_in(c, 0)->dtype, mask, &type);
+    if (s == STATUS_OK)
+        s = op_infer(c, 0, type, op_in(c, 0)->rank, op_in(c, 0)->dims);
+    return s;
+}
+
+static enum status like_infer(struct op_ctx *c) {
+    return like(c, DT_FLOATS);
+}
+
+static enum status bernoulli_infer(struct op_ctx *c) {
+    enum status s = op_need(c, 0);
+    if (s == STATUS_OK)
+        s = op_need_dtype(c, 0, DT_FLOATS);
+    return s == STATUS_OK ? like(c, DT_REAL | DT(BOOL)) : s;
+}
+
+static enum status multinomial_infer(struct op_ctx *c) {
+    enum dtype type = DTYPE_NONE;
+    enum status s = op_need(c, 0);
+    if (s == STATUS_OK)
+        s = op_need_dtype(c, 0, DT_FLOATS);
+    if (s == STATUS_OK)
+        s = op_need_rank(c, 0, 2, 2);
+    if (s == STATUS_OK)
+        s = type_of(c, DTYPE_INT32, INDEX_TYPES, &type);
+    if (s != STATUS_OK)
+        return s;
+    int64_t n = op_attr_int(c, "sample_size", 1);
+    if (n < 0 || op_in(c, 0)->dims[1] == 0)
+        return op_fail(c, "%lld samples of %lld classes cannot be drawn", (long long)n,
+                       (long long)op_in(c, 0)->dims[1]);
+    return op_infer(c, 0, type, 2, (int64_t[]){op_in(c, 0)->dims[0], n});
+}
+
+/* ---- numbers ---- */
+
+static enum status normal_run(struct op_ctx *c) {
+    struct tensor *y = op_out(c, 0);
+    struct generator g;
+    double mean = (double)op_attr_float(c, "mean", 0), scale = (double)op_attr_float(c, "scale", 1);
+    enum status s = generator_new(c, &g);
+    for (int64_t i = 0; s == STATUS_OK && y && i < y->count; i++)
+        put(y, i, mean + scale * normal(&g));
+    return s;
+}
+
+static enum status uniform_run(struct op_ctx *c) {
+    struct tensor *y = op_out(c, 0);
+    struct generator g;
+    double low = (double)op_attr_float(c, "low", 0), high = (double)op_attr_float(c, "high", 1);
+    enum status s = generator_new(c, &g);
+    for (int64_t i = 0; s == STATUS_OK && y && i < y->count; i++)
+        put(y, i, low + (high - low) * uniform(&g));
+    return s;
+}
+
+static double real_at(const struct tensor *x, int64_t i) {
+    switch (x->dtype) {
+    case DTYPE_FLOAT:
+        return (double)((const float *)x->data)[i];
+    case DTYPE_DOUBLE:
+        return ((const double *)x->data)[i];
+    case DTYPE_FLOAT16:
+        return (double)half_to_float(((const uint16_t *)x->data)[i]);
+    default:
+        return (double)half_bf16_to_float(((const uint16_t *)x->data)[i]);
+    }
+}
+
+static enum status bernoulli_run(struct op_ctx *c) {
+    struct tensor *y = op_out(c, 0);
+    struct generator g;
+    enum status s = generator_new(c, &g);
+    for (int64_t i = 0; s == STATUS_OK && y && i < y->count; i++)
+        put(y, i, uniform(&g) < real_at(op_in(c, 0), i) ? 1 : 0);
+    return s;
+}
+
+/* Inputs are logarithms of weights, up to a constant: draw by the running sum. */
+static enum status multinomial_run(struct op_ctx *c) {
+    const struct tensor *x = op_in(c, 0);
+    struct tensor *y = op_out(c, 0);
+    struct generator g;
+    enum status s = generator_new(c, &g);
+    if (s != STATUS_OK || !y)
+        return s;
+    int64_t classes = x->dims[1], samples = y->dims[1];
+    double *sums = op_scratch_array(c, (size_t)classes, sizeof *sums);
+    if (!sums)
+        return op_no_memory(c);
+    for (int64_t row = 0; row < x->dims[0]; row++) {
+        double top = -INFINITY, total = 0;
+        for (int64_t k = 0; k < classes; k++)
+            top = fmax(top, real_at(x, row * classes + k));
+        for (int64_t k = 0; k < classes; k++)
+            sums[k] = total += exp(real_at(x, row * classes + k) - top);
+        if (!(total > 0) || !isfinite(total))
+            return op_fail(c, "row %lld has no weights to draw by", (long long)row);
+        for (int64_t i = 0; i < samples; i++) {
+            double at = uniform(&g) * total;
+            int64_t k = 0;
+            while (k < classes - 1 && sums[k] <= at)
+                k++;
+            put(y, row * samples + i, (double)k);
+        }
+    }
+    return STATUS_OK;
+}
+
+#define ROW(op, from, infer_, run_)                                                                \
+    { .name = op, .since = from, .infer = infer_, .run = run_, .flags = OP_RANDOM }
+
+const struct op_row op_family_random[] = {
+    ROW("RandomNormal", 1, shaped_infer, normal_run),
+    ROW("RandomUniform", 1, shaped_infer, uniform_run),
+    ROW("RandomNormalLike", 1, like_infer, normal_run),
+    ROW("RandomUniformLike", 1, like_infer, uniform_run),
+    ROW("Bernoulli", 15, bernoulli_infer, bernoulli_run),
+    ROW("Multinomial", 7, multinomial_infer, multinomial_run),
+    OP_END,
+};

@@ -1,0 +1,11 @@
+# Unpack a .tar.zst once; newer archives replace what is there.
+if(NOT EXISTS ${ARCHIVE})
+  message(STATUS "skip: the shared test data is not here")
+  return()
+endif()
+if(EXISTS ${FOLDER}/.unpacked AND NOT ${ARCHIVE} IS_NEWER_THAN ${FOLDER}/.unpacked)
+  return()
+endif()
+file(MAKE_DIRECTORY ${FOLDER})
+file(ARCHIVE_EXTRACT INPUT ${ARCHIVE} DESTINATION ${FOLDER})
+file(TOUCH ${FOLDER}/.unpacked)

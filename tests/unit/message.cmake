@@ -1,0 +1,1 @@
+strongroom_test(unit-message SOURCES message.c DEPS strongroom_base)

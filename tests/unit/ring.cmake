@@ -1,0 +1,1 @@
+strongroom_test(unit-ring SOURCES ring.c DEPS strongroom_base)

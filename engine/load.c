@@ -21,18 +21,19 @@ static enum status list_graphs(const struct load_context *c, struct graphs *out)
         return arena_exhausted(c->graph, c->model->graph_count, c->error);
     out->list[0] = c->model->graph;
     out->count = 1;
+    /* A graph that a function's caller gave may be named by several nodes. */
+    bool *seen = arena_array(c->graph, c->model->graph_count, sizeof *seen);
+    if (!seen)
+        return arena_exhausted(c->graph, c->model->graph_count, c->error);
     for (size_t at = 0; at < out->count; at++) {
         struct graph *g = out->list[at];
         for (size_t k = 0; k < g->node_count; k++)
             for (size_t i = 0; i < g->nodes[k].attribute_count; i++) {
                 const struct attribute *a = &g->nodes[k].attributes[i];
                 for (size_t j = 0; a->graphs && j < a->count; j++) {
-                    /* A graph that a function's caller gave may be named by several nodes. */
-                    bool seen = false;
-                    for (size_t q = 0; q < out->count && !seen; q++)
-                        seen = out->list[q] == a->graphs[j];
-                    if (!seen && out->count < c->model->graph_count)
+                    if (!seen[a->graphs[j]->id])
                         out->list[out->count++] = a->graphs[j];
+                    seen[a->graphs[j]->id] = true;
                 }
             }
     }

@@ -7,6 +7,7 @@
 
 #define GRAPH_STEP ((size_t)256 << 10)
 #define GRAPH_BUDGET ((size_t)1 << 30)
+#define OPERATORS_MOST 1024 /* more than the table has rows */
 #define MEMORY_DEFAULT ((size_t)4 << 30)
 
 struct session {
@@ -157,20 +158,25 @@ void session_operators(const struct session *s,
                        void (*fn)(void *arg, struct str domain, struct str name, size_t count),
                        void *arg) {
     const struct graph *g = s->model->graph;
+    struct {
+        const struct node *first;
+        size_t count;
+    } used[OPERATORS_MOST];
+    size_t n = 0;
     for (size_t k = 0; k < g->node_count; k++) {
-        const struct node *n = &g->nodes[k];
-        size_t count = 0;
-        bool first = true;
-        for (size_t i = 0; i < g->node_count; i++) {
-            const struct node *other = &g->nodes[i];
-            if (other->row != n->row)
-                continue;
-            first = first && i >= k;
-            count++;
+        size_t at = 0;
+        while (at < n && used[at].first->row != g->nodes[k].row)
+            at++;
+        if (at == OPERATORS_MOST)
+            continue;
+        if (at == n) {
+            used[n].first = &g->nodes[k];
+            used[n++].count = 0;
         }
-        if (first)
-            fn(arg, n->domain, n->op_type, count);
+        used[at].count++;
     }
+    for (size_t i = 0; i < n; i++)
+        fn(arg, used[i].first->domain, used[i].first->op_type, used[i].count);
 }
 
 /* ---- running ---- */

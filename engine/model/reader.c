@@ -523,11 +523,15 @@ static enum status read_input(struct reader *r, struct reader_scope *s, struct s
     if (status != STATUS_OK)
         return status;
     struct graph *g = s->build->graph;
-    for (size_t i = 0; i < g->value_count && !s->outer; i++)
-        if (g->values[i].initial && str_equal(g->values[i].name, info.name)) {
-            g->values[i].type = info.type;
-            return STATUS_OK;
-        }
+    struct reader_scope own = *s;
+    own.outer = NULL;
+    status = reader_scope_find(&r->path, r->graph, &own, info.name, &id);
+    if (status != STATUS_OK)
+        return status;
+    if (id >= 0 && g->values[id].initial && !s->outer) {
+        g->values[id].type = info.type;
+        return STATUS_OK;
+    }
     status = new_value(r, s, info.name, &id);
     if (status != STATUS_OK)
         return status;

@@ -257,18 +257,19 @@ enum status reader_attribute_read(const struct reader_attribute_into *into, stru
     if (s != STATUS_OK)
         return s;
     r.type = n.type != ATTR_NONE ? n.type : implied_type(&n, &r);
-    r.ints = a.ints;
-    r.floats = a.floats;
-    r.strings = a.strings;
-    r.tensors = a.tensors;
-    r.graphs = a.graphs;
+    bool single = r.type == ATTR_TENSOR || r.type == ATTR_GRAPH || r.type == ATTR_SPARSE_TENSOR;
+    /* Only the array that the type says: count is its length and no other's. */
+    r.ints = r.type == ATTR_INTS ? a.ints : NULL;
+    r.floats = r.type == ATTR_FLOATS ? a.floats : NULL;
+    r.strings = r.type == ATTR_STRINGS ? a.strings : NULL;
+    r.graphs = r.type == ATTR_GRAPH || r.type == ATTR_GRAPHS ? a.graphs : NULL;
+    r.tensors = r.type == ATTR_TENSORS || (single && r.type != ATTR_GRAPH) ? a.tensors : NULL;
     size_t counts[] = {[ATTR_FLOATS] = a.float_count,   [ATTR_INTS] = a.int_count,
                        [ATTR_STRINGS] = a.string_count, [ATTR_TENSORS] = a.tensor_count,
                        [ATTR_TENSOR] = a.tensor_count,  [ATTR_SPARSE_TENSOR] = a.tensor_count,
                        [ATTR_GRAPHS] = a.graph_count,   [ATTR_GRAPH] = a.graph_count};
     if ((size_t)r.type < sizeof counts / sizeof *counts)
         r.count = counts[r.type];
-    bool single = r.type == ATTR_TENSOR || r.type == ATTR_GRAPH || r.type == ATTR_SPARSE_TENSOR;
     if (ref->data == NULL && ((single && r.count != 1) || (r.type == ATTR_TYPE && !r.type_info))) {
         char text[80];
         return wire_fail(into->path, STATUS_INVALID,

@@ -493,6 +493,9 @@ enum status ml_tree_build(struct op_ctx *c, bool classifier) {
         s = tuples_weights(c, &t, e);
     if (s == STATUS_OK)
         s = write_out(c, &src, e);
+    if (s == STATUS_OK && e->node_count != t.nodes) /* every child has one parent: a cycle */
+        return op_fail(c, "%zu nodes of the trees are not reached from a root",
+                       t.nodes - e->node_count);
     return s;
 }
 

@@ -138,25 +138,41 @@ struct head {
     uint32_t retry_after_s;
 };
 
+static void write_field(struct buf *out, const char *name, const char *value) {
+    buf_string(out, name);
+    buf_string(out, value);
+    buf_string(out, "\r\n");
+}
+
+static void write_count(struct buf *out, const char *name, uint64_t value) {
+    buf_string(out, name);
+    json_writer_u64(out, value);
+    buf_string(out, "\r\n");
+}
+
 static void write_head(const struct exchange *e, const struct head *head, size_t body_size,
                        struct buf *out) {
-    buf_printf(out, "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n",
-               head->http_status, reason_of(head->http_status),
-               head->binary ? "application/octet-stream" : "application/json", body_size);
+    buf_string(out, "HTTP/1.1 ");
+    json_writer_u64(out, (uint64_t)head->http_status);
+    write_field(out, " ", reason_of(head->http_status));
+    write_field(out,
+                "Content-Type: ", head->binary ? "application/octet-stream" : "application/json");
+    write_count(out, "Content-Length: ", body_size);
     if (head->binary)
-        buf_printf(out, "Inference-Header-Content-Length: %zu\r\n", head->json_size);
+        write_count(out, "Inference-Header-Content-Length: ", head->json_size);
     if (e->request_id[0])
-        buf_printf(out, "X-Request-Id: %s\r\n", e->request_id);
+        write_field(out, "X-Request-Id: ", e->request_id);
     if (e->screen.traceparent[0])
-        buf_printf(out, "traceparent: %s\r\n", e->screen.traceparent);
+        write_field(out, "traceparent: ", e->screen.traceparent);
     if (head->http_status == 401)
-        buf_string(out, "WWW-Authenticate: Bearer\r\n");
+        write_field(out, "WWW-Authenticate: ", "Bearer");
     if (head->http_status == 405 && e->match.allow[0])
-        buf_printf(out, "Allow: %s\r\n", e->match.allow);
+        write_field(out, "Allow: ", e->match.allow);
     if (head->retry_after_s)
-        buf_printf(out, "Retry-After: %" PRIu32 "\r\n", head->retry_after_s);
-    buf_printf(out, "Cache-Control: no-store\r\nConnection: %s\r\n\r\n",
-               e->close ? "close" : "keep-alive");
+        write_count(out, "Retry-After: ", head->retry_after_s);
+    write_field(out, "Cache-Control: ", "no-store");
+    write_field(out, "Connection: ", e->close ? "close" : "keep-alive");
+    buf_string(out, "\r\n");
 }
 
 /* Head and body leave in one write: the head is put right in front of the body, which begins

@@ -33,6 +33,7 @@ struct front_thread {
     struct scratch answer; /* head and body of the answer */
     struct oip_request request;
     struct ring_response response;
+    uint64_t id_prefix, id_next; /* of the request ids that this thread makes */
 };
 
 #endif

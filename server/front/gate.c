@@ -3,11 +3,8 @@
 #include "base/log.h"
 #include "server/front/routes.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/random.h>
 
 /* The library keeps the headers in its connection buffer, which outlives the request. */
 static void wipe_keys(const struct screen_field *fields, size_t count) {
@@ -17,16 +14,17 @@ static void wipe_keys(const struct screen_field *fields, size_t count) {
             explicit_bzero((char *)(uintptr_t)fields[i].value, strlen(fields[i].value));
 }
 
-/* The caller's id where it sent a sane one, else one of ours. */
+/* The caller's id where it sent a sane one, else one of ours: unique, not secret. */
 static void name_request(struct exchange *e) {
+    static const char digits[] = "0123456789abcdef";
     if (e->screen.request_id[0]) {
         memcpy(e->request_id, e->screen.request_id, sizeof e->request_id);
         return;
     }
-    uint64_t random[2];
-    if (getrandom(random, sizeof random, 0) == (ssize_t)sizeof random)
-        snprintf(e->request_id, sizeof e->request_id, "%016" PRIx64 "%016" PRIx64, random[0],
-                 random[1]);
+    uint64_t parts[2] = {e->thread->id_prefix, e->thread->id_next++};
+    for (size_t i = 0; i < 32; i++)
+        e->request_id[i] = digits[parts[i / 16] >> (60 - i % 16 * 4) & 15];
+    e->request_id[32] = '\0';
 }
 
 static void refuse(struct exchange *e, const struct message_refused *refused) {

@@ -9,16 +9,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
+#include <time.h>
 
 /* Threads beyond the configured connections: they tell those that are too many so, instead of
  * leaving them in a queue. */
 #define SPARE_THREADS 8
+#define START_STEPS 500 /* of 10 ms */
 
 struct http {
     struct front *front;
     SSL_CTX *tls;
     struct mg_context *server;
-    _Atomic unsigned open; /* connections */
+    _Atomic unsigned open;    /* connections */
+    _Atomic unsigned started; /* threads that have begun, the accepting one among them */
 };
 
 static struct http *http_of(const struct mg_connection *connection) {
@@ -41,17 +45,26 @@ struct visit {
 static void *begin_thread(const struct mg_context *context, int type) {
     struct http *http = mg_get_user_data(context);
     struct error error = {0};
-    if (type != 1)
+    if (type != 1) {
+        atomic_fetch_add(&http->started, type == 0);
         return NULL;
+    }
     struct front_thread *thread = calloc(1, sizeof *thread);
     if (!thread)
         return NULL;
     thread->front = http->front;
-    if (channel_init(&thread->channel, &http->front->ledger, &error) != STATUS_OK) {
+    thread->channel.socket = -1;
+    enum status status = channel_init(&thread->channel, &http->front->ledger, &error);
+    if (status == STATUS_OK && getrandom(&thread->id_prefix, sizeof thread->id_prefix, 0) !=
+                                   (ssize_t)sizeof thread->id_prefix)
+        status = status_fail(&error, STATUS_INTERNAL, "the system gives no randomness");
+    if (status != STATUS_OK) {
         log_error("a connection thread cannot start: %s", error.message);
+        channel_free(&thread->channel);
         free(thread);
         return NULL;
     }
+    atomic_fetch_add(&http->started, 1);
     return thread;
 }
 
@@ -184,6 +197,21 @@ static int give_tls(void **context, void *user_data) {
 
 /* --- start --------------------------------------------------------------------------------- */
 
+/* The library goes on with fewer threads than it was told, and even without the one that accepts,
+ * where the system refuses some; then the server would be up and deaf. */
+static enum status wait_for_threads(struct http *http, unsigned wanted, struct error *error) {
+    for (int i = 0; i < START_STEPS; i++) {
+        if (atomic_load(&http->started) >= wanted)
+            return STATUS_OK;
+        struct timespec step = {.tv_nsec = 10 * 1000 * 1000};
+        nanosleep(&step, NULL);
+    }
+    return status_fail(error, STATUS_UNAVAILABLE,
+                       "only %u of %u threads could be started; lower limits.connections or raise "
+                       "the limit on processes and threads",
+                       atomic_load(&http->started), wanted);
+}
+
 enum status http_start(struct front *front, SSL_CTX *tls, const int *listeners, size_t count,
                        struct http **http, struct error *error) {
     char ports[LISTENER_PORTS_MAX], threads[16], timeout[16];
@@ -240,7 +268,9 @@ enum status http_start(struct front *front, SSL_CTX *tls, const int *listeners, 
         status = status_fail(error, STATUS_INTERNAL, "the HTTP server does not start");
         goto out;
     }
-    status = listener_replace(note, listeners, count, error);
+    status = wait_for_threads(h, (unsigned)http_threads(front->config) + 1, error);
+    if (status == STATUS_OK)
+        status = listener_replace(note, listeners, count, error);
 out:
     free(note);
     if (status == STATUS_OK) {

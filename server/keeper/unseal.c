@@ -52,8 +52,11 @@ enum status unseal_file_key(const struct keyring *keys, const char *tenant, stru
                                   .max_stanzas = UNSEAL_STANZAS_MAX};
     status = age_file_key(header.data, header.size, false, &with, file_key, error);
     if (status == STATUS_FORBIDDEN)
-        status = status_fail(error, STATUS_FORBIDDEN,
+        status = status_fail(error, STATUS_UNSERVABLE,
                              "the model is not sealed to this tenant's recipient");
+    else if (status == STATUS_UNSERVABLE)
+        status = status_fail(error, STATUS_INVALID,
+                             "the sealed model's header was altered: its MAC does not verify");
     secret_free(identity);
     return status;
 }

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "server/ledger/admission.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -519,6 +520,36 @@ static enum status note_leftover(void *context, const struct store_model *model,
     return STATUS_OK;
 }
 
+/* Files that no row names: their rows were removed, and then the process ended. */
+static enum status remove_strays(struct ledger *ledger, struct error *error) {
+    int fd = openat(ledger->store_folder, "models", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *folder = fd >= 0 ? fdopendir(fd) : NULL;
+    if (!folder) {
+        if (fd >= 0)
+            close(fd);
+        return status_fail(error, STATUS_UNAVAILABLE, "the folder of models cannot be read");
+    }
+    enum status status = STATUS_OK;
+    struct dirent *entry;
+    while (status == STATUS_OK && (entry = readdir(folder))) {
+        struct store_model model;
+        char *end;
+        long long id = strtoll(entry->d_name, &end, 10);
+        if (*end || id <= 0)
+            continue;
+        status = store_model_get(ledger->store, id, &model, error);
+        if (status != STATUS_NOT_FOUND)
+            continue;
+        status = STATUS_OK;
+        if (unlinkat(dirfd(folder), entry->d_name, 0) != 0)
+            log_warn("a file that belongs to no model stays: %s", strerror(errno));
+        else
+            log_info("a file that belonged to no model is removed");
+    }
+    closedir(folder);
+    return status;
+}
+
 enum status act_clean_up(struct ledger *ledger, struct error *error) {
     struct leftovers left;
     do {
@@ -552,5 +583,5 @@ enum status act_clean_up(struct ledger *ledger, struct error *error) {
         if (status != STATUS_OK)
             return status;
     } while (left.count);
-    return STATUS_OK;
+    return remove_strays(ledger, error);
 }

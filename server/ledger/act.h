@@ -17,7 +17,8 @@ void act_loaded(struct ledger *ledger, struct ticket *ticket, enum status status
 /* An upload ends without PERFORM: nothing of it stays. Its outcome is recorded; `channel` (may be
  * NULL) is told. */
 void act_abandon_upload(struct ledger *ledger, struct ticket *ticket, enum status outcome);
-/* At start: uploads that a stop cut short are removed, and that is recorded. */
+/* At start: uploads that a stop cut short are removed, and that is recorded; so are files of models
+ * that were deleted just before it. */
 MUST_USE enum status act_clean_up(struct ledger *ledger, struct error *error);
 
 #endif

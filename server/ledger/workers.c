@@ -354,7 +354,11 @@ bool workers_loaded(struct ledger *ledger, struct worker *worker,
                message_send_unload(worker->link->socket, &m, NULL, NULL) == STATUS_OK;
     }
     if (message->status != STATUS_OK) {
-        give_up(ledger, worker, model, (enum status)message->status, text);
+        enum status status = (enum status)message->status;
+        /* Once it was ready, a model that does not open is not the request's fault. */
+        if (model->model.state == STORE_MODEL_READY && status == STATUS_INVALID)
+            status = STATUS_UNSERVABLE;
+        give_up(ledger, worker, model, status, text);
         return true;
     }
     model->loaded = true;

@@ -73,6 +73,9 @@ enum status plaintext_open(struct loading *loading, unsigned threads, struct pla
     secret_arena_prefault(made.arena, made.size, threads);
     status =
         stream_decrypt_parallel(loading->file_key, &source, made.data, made.size, threads, error);
+    /* For a caller, what does not verify is a bad upload, not a model that we cannot serve. */
+    if (status == STATUS_UNSERVABLE && error)
+        status = error->status = STATUS_INVALID;
     if (status == STATUS_OK) {
         memcpy(made.commitment, opening.commitment, COMMITMENT_SIZE);
         *plaintext = made;

@@ -10,7 +10,6 @@
 #include "base/sandbox.h"
 #include "crypto/crypto.h"
 #include "crypto/secret.h"
-#include "engine/kernels/gemm.h"
 #include "server/worker/infer.h"
 #include "server/worker/links.h"
 #include "server/worker/loader.h"
@@ -261,20 +260,6 @@ static int serve(struct worker *w) {
 
 /* --- start ------------------------------------------------------------------------------------ */
 
-/* OpenBLAS asks the kernel for buffers at its first products; in the sandbox it may not. */
-static void warm_products(void) {
-    enum { SIDE = 64 };
-    static float a[SIDE * SIDE], b[SIDE * SIDE], c[SIDE * SIDE];
-    static double da[SIDE * SIDE], db[SIDE * SIDE], dc[SIDE * SIDE];
-    struct gemm_shape shape = {
-        .m = SIDE, .n = SIDE, .k = SIDE, .lda = SIDE, .ldb = SIDE, .ldc = SIDE};
-    gemm_f32(NULL, &shape, 1, a, b, 0, c);
-    gemm_f64(NULL, &shape, 1, da, db, 0, dc);
-    shape.m = 1;
-    gemm_f32(NULL, &shape, 1, a, b, 0, c);
-    gemm_f64(NULL, &shape, 1, da, db, 0, dc);
-}
-
 static enum status set_up(struct worker *w, const struct role_start *start, struct error *error) {
     const struct secret_options options = {.allow_unlocked =
                                                start->config->worker.allow_unlocked_memory};
@@ -285,7 +270,6 @@ static enum status set_up(struct worker *w, const struct role_start *start, stru
     links_init(&w->links);
     region_init();
     secret_configure(&options);
-    warm_products();
     if ((status = crypto_init(error)) != STATUS_OK ||
         (status = sandbox_enter(ROLE_WORKER, NULL, 0, error)) != STATUS_OK ||
         (status = resident_table_new(&w->table, error)) != STATUS_OK)

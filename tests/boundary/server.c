@@ -2,6 +2,7 @@
 
 #include "crypto/crypto.h"
 #include "crypto/secret.h"
+#include "tests/boundary/onnx_bytes.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -72,71 +73,21 @@ void server_seal(struct server *s, const char *name, const struct age_recipient 
     free(sealed);
 }
 
-/* --- a model: protobuf by hand, so that the test needs nothing else --------------------------- */
-
-static void put_varint(struct buf *b, uint64_t v) {
-    for (; v >= 0x80; v >>= 7)
-        buf_u8(b, (uint8_t)(v | 0x80));
-    buf_u8(b, (uint8_t)v);
-}
-
-static void put_number(struct buf *b, unsigned field, uint64_t v) {
-    put_varint(b, field << 3);
-    put_varint(b, v);
-}
-
-static void put_bytes(struct buf *b, unsigned field, const void *data, size_t size) {
-    put_varint(b, field << 3 | 2);
-    put_varint(b, size);
-    buf_bytes(b, data, size);
-}
-
-static void put_text(struct buf *b, unsigned field, const char *text) {
-    put_bytes(b, field, text, strlen(text));
-}
-
-static void put_port(struct buf *graph, unsigned field, const char *name) {
-    uint8_t space[5][64];
-    struct buf dim = buf_of(space[0], 64), shape = buf_of(space[1], 64),
-               tensor = buf_of(space[2], 64), type = buf_of(space[3], 64),
-               port = buf_of(space[4], 64);
-    put_number(&dim, 1, 1024);
-    put_bytes(&shape, 1, dim.data, dim.size);
-    put_number(&tensor, 1, 1);
-    put_bytes(&tensor, 2, shape.data, shape.size);
-    put_bytes(&type, 1, tensor.data, tensor.size);
-    put_text(&port, 1, name);
-    put_bytes(&port, 2, type.data, type.size);
-    put_bytes(graph, field, port.data, port.size);
-}
-
 size_t server_model(uint8_t *out, size_t capacity, uint8_t shift) {
-    uint8_t weights[4096], space[3][8192];
-    struct buf node = buf_of(space[0], 8192), tensor = buf_of(space[1], 8192),
-               graph = buf_of(space[2], 8192), opset = buf_of(space[0] + 4096, 64),
-               model = buf_of(out, capacity);
+    uint8_t weights[4096];
     for (size_t i = 0; i < sizeof weights; i++)
         weights[i] = (uint8_t)SERVER_MARKER[i % 32];
     weights[0] = (uint8_t)(weights[0] + shift);
-    put_text(&node, 1, "x");
-    put_text(&node, 1, "w");
-    put_text(&node, 2, "y");
-    put_text(&node, 4, "Add");
-    put_bytes(&graph, 1, node.data, node.size);
-    put_text(&graph, 2, "g");
-    put_number(&tensor, 1, 1024);
-    put_number(&tensor, 2, 1);
-    put_text(&tensor, 8, "w");
-    put_bytes(&tensor, 9, weights, sizeof weights);
-    put_bytes(&graph, 5, tensor.data, tensor.size);
-    put_port(&graph, 11, "x");
-    put_port(&graph, 12, "y");
-    put_number(&opset, 2, 17);
-    put_number(&model, 1, 8);
-    put_bytes(&model, 7, graph.data, graph.size);
-    put_bytes(&model, 8, opset.data, opset.size);
-    cr_assert_not(model.failed || graph.failed);
-    return model.size;
+    const struct onnx_bytes model = {.operation = "Add",
+                                     .input = "x",
+                                     .output = "y",
+                                     .type = 1,
+                                     .dimension = 1024,
+                                     .weights = weights,
+                                     .weights_size = sizeof weights};
+    size_t size = onnx_bytes_write(&model, out, capacity);
+    cr_assert_gt(size, 0);
+    return size;
 }
 
 /* --- preparing -------------------------------------------------------------------------------- */
@@ -194,6 +145,24 @@ void server_prepare(struct server *s) {
     server_file(s, "strongroom.yaml", config, (size_t)n);
 }
 
+void server_prepare_real(struct server *s, const char *strongroom, const char *strongroomd) {
+    int status;
+    *s = (struct server){.folder = "/tmp/strongroom-boundary-XXXXXX",
+                         .program = strongroomd,
+                         .admin = -1,
+                         .log = -1,
+                         .ready = -1};
+    must(mkdtemp(s->folder) && rmdir(s->folder) == 0); /* init makes it */
+    pid_t child = fork();
+    if (child == 0) {
+        int null = open("/dev/null", O_WRONLY);
+        dup2(null, 1);
+        execl(strongroom, "strongroom", "init", s->folder, "--listen", "127.0.0.1:0", (char *)NULL);
+        _exit(127);
+    }
+    must(waitpid(child, &status, 0) == child && status == 0);
+}
+
 /* --- running ---------------------------------------------------------------------------------- */
 
 static uint64_t now_ms(void) {
@@ -213,7 +182,8 @@ static void start(struct server *s) {
         dup2(out[1], 1);
         dup2(err[1], 2);
         prctl(PR_SET_PDEATHSIG, SIGKILL);
-        execl(BOUNDARY_SERVER, "strongroomd", "--config", config, (char *)NULL);
+        execl(s->program ? s->program : BOUNDARY_SERVER, "strongroomd", "--config", config,
+              (char *)NULL);
         _exit(127);
     }
     must(s->pid > 0);

@@ -18,6 +18,7 @@
 
 struct server {
     char folder[64];
+    const char *program; /* what is started: the fixtures' server, unless set */
     pid_t pid;
     int admin;
     int log;    /* read end of its standard error */
@@ -31,6 +32,8 @@ struct server {
 /* Folder, keys, configuration and files: header-NAME, payload-NAME for models a and b (sealed to
  * acme) and g (sealed to globex); wrapped-acme, wrapped-globex. */
 void server_prepare(struct server *s);
+/* A folder as `strongroom init` makes it, and the real strongroomd. */
+void server_prepare_real(struct server *s, const char *strongroom, const char *strongroomd);
 /* Start, and wait for "ready"; connects to the admin socket. */
 void server_start(struct server *s);
 /* Start what is expected to fail: returns its exit status. */

@@ -60,7 +60,12 @@ class UploadFaults(unittest.TestCase):
         self.refused(self.sealed[:end], 400)
 
     def test_corrupt_header(self):
-        self.refused(self.sealed.replace(b"X25519", b"X25518", 1), 400)
+        """A stanza of another kind is well-formed, and nobody's here; a broken MAC is neither."""
+        self.refused(self.sealed.replace(b"X25519", b"X25518", 1), 422, "recipient")
+        mac = self.sealed.index(b"\n---") + 10
+        bad = bytearray(self.sealed)
+        bad[mac] = ord("A") if bad[mac] != ord("A") else ord("B")
+        self.refused(bytes(bad), 400)
 
     def test_corrupt_payload(self):
         for place in (len(self.sealed) - 1, len(self.sealed) - 40, len(self.sealed) - 9000):
@@ -76,7 +81,7 @@ class UploadFaults(unittest.TestCase):
         self.refused(self.sealed + b"x", 400)
 
     def test_wrong_recipient(self):
-        self.refused(self.sealed, 400, tenant="globex")
+        self.refused(self.sealed, 422, "recipient", tenant="globex")
 
     def test_not_a_model(self):
         self.refused(self.server.seal("acme", b"this is not ONNX"), 400)
@@ -183,6 +188,7 @@ class Kills(unittest.TestCase):
             server.stop(signal.SIGKILL)
             connection.close()
             time.sleep(0.3)
+            (server.data / "models" / "4711").write_bytes(b"a row that names this file was deleted")
             server.start()
             self.assertEqual(len(stored(server)), 1, "half an upload stays")
             index = server.request("POST", "/v2/repository/index", body={}, key="acme").json

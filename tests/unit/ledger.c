@@ -201,6 +201,8 @@ Test(ticket, a_number_is_used_once_and_by_its_channel) {
         cr_assert(ticket_open(table, one));
     cr_expect_null(ticket_open(table, one), "all are in use");
     cr_expect_eq(ticket_count(table), TICKETS_MAX);
+    for (uint32_t position = 0; (ticket = ticket_next(table, &position));)
+        ticket_close(table, ticket);
     ticket_table_free(table);
     link_release(one);
     link_release(two);

@@ -212,7 +212,7 @@ static enum status fill(const struct yaml_config *y, const char *folder, struct 
     if ((s = in_range("user_base", c->user_base, 1000, 4000000000u, error)) ||
         (s = in_range("worker.threads", c->worker.threads, 0, 256, error)) ||
         (s = in_range("worker.slots", c->worker.slots, 1, 256, error)) ||
-        (s = in_range("worker.memory_mib", c->worker.memory_mib, 64, 1u << 24, error)) ||
+        (s = in_range("worker.memory_mib", c->worker.memory_mib, 1024, 1u << 24, error)) ||
         (s = in_range("limits.body_bytes", c->limits.body_bytes, 1024, (uint64_t)4 << 30, error)) ||
         (s = in_range("limits.model_bytes", c->limits.model_bytes, 1024, (uint64_t)1 << 40,
                       error)) ||

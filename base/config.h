@@ -33,7 +33,8 @@ struct config {
     struct {
         uint32_t threads;           /* compute threads of a worker; 0: one per CPU. Default 0 */
         uint32_t slots;             /* requests a worker has at once, 1 to 256; default 64 */
-        uint32_t memory_mib;        /* address space of a worker; default 16384 */
+        uint32_t memory_mib;        /* address space of a worker, at least 1024 (OpenBLAS
+                                       takes 128 for each thread); default 16384 */
         bool allow_unlocked_memory; /* weights in memory that cannot be locked; default false */
     } worker;
 

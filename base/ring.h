@@ -82,9 +82,9 @@ uint8_t *ring_data(struct ring *ring, uint32_t slot);
 /* The request header of a slot that ledger reserved for the caller, to be written in place. */
 struct ring_request *ring_request_of(struct ring *ring, uint32_t slot);
 void ring_submit(struct ring *ring, uint32_t slot);
-/* Wait for the answer and copy its header (checked: offsets and sizes lie inside the slot and
- * after the inputs). STATUS_DEADLINE where `until_ns` (CLOCK_MONOTONIC) passed and the slot is
- * still the worker's; STATUS_UNAVAILABLE where the worker is gone (ring_worker_gone). */
+/* Wait for the answer and copy its header (checked: offsets and sizes lie inside the slot).
+ * STATUS_DEADLINE where `until_ns` (CLOCK_MONOTONIC) passed and the slot is still the worker's;
+ * STATUS_UNAVAILABLE where the worker is gone (ring_worker_gone). */
 MUST_USE enum status ring_wait(struct ring *ring, uint32_t slot, uint64_t until_ns,
                                struct ring_response *response, struct error *error);
 /* Zero what the request used and give large slots' pages back. */

@@ -2,6 +2,7 @@
 
 #include "engine/executor.h"
 #include "engine/load.h"
+#include "engine/signature.h"
 
 #include <stdio.h>
 
@@ -49,6 +50,19 @@ static enum status check_inputs(const struct session *s, struct error *error) {
     return STATUS_OK;
 }
 
+static enum status complete_outputs(struct session *s, struct error *error) {
+    const struct graph *g = s->model->graph;
+    const struct type_info **inputs = arena_array(&s->graph, g->input_count, sizeof *inputs);
+    struct type_info **outputs = arena_array(&s->graph, g->output_count, sizeof *outputs);
+    if (!inputs || !outputs)
+        return arena_exhausted(&s->graph, g->output_count * sizeof *outputs, error);
+    for (size_t i = 0; i < g->input_count; i++)
+        inputs[i] = &s->inputs[i].type;
+    for (size_t i = 0; i < g->output_count; i++)
+        outputs[i] = &s->outputs[i].type;
+    return signature_complete(&s->executor, g, inputs, outputs, error);
+}
+
 static enum status open_model(struct session *s, struct str bytes, struct error *error) {
     size_t need = 0;
     enum status st = reader_measure(bytes, &need, error);
@@ -73,7 +87,9 @@ static enum status open_model(struct session *s, struct str bytes, struct error 
         st = executor_init(&s->executor, &options, s->model, &s->graph, error);
     const struct load_context load = {
         s->model, &s->graph, &s->weights, &s->executor.scratch, &s->executor.env, error};
-    return st == STATUS_OK ? load_model(&load) : st;
+    if (st == STATUS_OK)
+        st = load_model(&load);
+    return st == STATUS_OK ? complete_outputs(s, error) : st;
 }
 
 enum status session_open(struct str bytes, const struct session_options *options,
@@ -263,6 +279,11 @@ enum status session_run(struct session *s, const struct value *inputs, size_t in
 void session_release(struct session *s) {
     executor_reset(&s->executor);
     s->open = false;
+}
+
+void session_trim(struct session *s) {
+    if (!s->open)
+        executor_trim(&s->executor);
 }
 
 /* ---- cost ---- */

@@ -99,7 +99,7 @@ struct graph {
     struct node *nodes; /* in an order in which every value is made before it is read */
     size_t node_count;
     int32_t *inputs, *outputs; /* value indices */
-    struct str *output_names; /* may differ from the value's, behind a function */
+    struct str *output_names;  /* may differ from the value's, behind a function */
     size_t input_count, output_count;
     struct graph_capture *captures;
     size_t capture_count;

@@ -20,28 +20,53 @@ void arena_init(struct arena *a, struct memory memory, size_t step, size_t budge
     *a = (struct arena){.memory = memory, .budget = budget, .step = step, .what = what};
 }
 
+static void release_list(struct arena *a, struct arena_block *b) {
+    while (b) {
+        struct arena_block *next = b->next;
+        a->held -= b->size;
+        a->memory.release(a->memory.ctx, b, b->size);
+        b = next;
+    }
+}
+
+void arena_trim(struct arena *a) {
+    release_list(a, a->spare);
+    a->spare = NULL;
+}
+
+/* The smallest spare block that has room becomes the newest. */
+static bool take_spare(struct arena *a, size_t need) {
+    struct arena_block **best = NULL;
+    for (struct arena_block **link = &a->spare; *link; link = &(*link)->next)
+        if ((*link)->size >= need && (!best || (*link)->size < (*best)->size))
+            best = link;
+    if (!best)
+        return false;
+    struct arena_block *b = *best;
+    *best = b->next;
+    b->next = a->blocks;
+    a->blocks = b;
+    return true;
+}
+
+static bool within_budget(const struct arena *a, size_t need) {
+    return need <= a->budget && a->held <= a->budget - need;
+}
+
 /* Make a block with room for `size` more bytes the newest: a spare one, or a new region. */
 static bool arena_grow(struct arena *a, size_t size) {
     size_t need = 0;
     if (!checked_add(size, HEADER, &need) || !checked_align(need, MEMORY_ALIGN, &need))
         return false;
-    for (struct arena_block **link = &a->spare; *link; link = &(*link)->next) {
-        struct arena_block *b = *link;
-        if (b->size >= need) {
-            *link = b->next;
-            b->next = a->blocks;
-            a->blocks = b;
-            return true;
-        }
-    }
-    if (need < a->step)
+    if (take_spare(a, need))
+        return true;
+    /* Spare blocks that are too small must not stand in the way of one that is not. */
+    if (!within_budget(a, need))
+        arena_trim(a);
+    if (!within_budget(a, need))
+        return false;
+    if (need < a->step && within_budget(a, a->step))
         need = a->step;
-    if (need > a->budget || a->held > a->budget - need) {
-        /* The step is a convenience, the request is not. */
-        if (!checked_add(size, HEADER, &need) || !checked_align(need, MEMORY_ALIGN, &need) ||
-            need > a->budget || a->held > a->budget - need)
-            return false;
-    }
     struct arena_block *b = a->memory.acquire(a->memory.ctx, need);
     if (!b)
         return false;
@@ -126,14 +151,6 @@ void arena_reset(struct arena *a, struct arena_mark mark) {
 
 void arena_clear(struct arena *a) {
     arena_reset(a, (struct arena_mark){NULL, 0, 0});
-}
-
-static void release_list(struct arena *a, struct arena_block *b) {
-    while (b) {
-        struct arena_block *next = b->next;
-        a->memory.release(a->memory.ctx, b, b->size);
-        b = next;
-    }
 }
 
 void arena_free(struct arena *a) {

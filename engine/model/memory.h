@@ -56,6 +56,7 @@ enum status arena_exhausted(const struct arena *a, size_t size, struct error *er
 struct arena_mark arena_mark(const struct arena *a);
 void arena_reset(struct arena *a, struct arena_mark mark); /* wipes what it takes back */
 void arena_clear(struct arena *a);                         /* reset to empty, keeps the regions */
+void arena_trim(struct arena *a); /* gives back the regions that a reset emptied */
 void arena_free(struct arena *a); /* gives the regions back; NULL is fine */
 
 #endif

@@ -254,15 +254,10 @@ static void apply_mask(const struct job *j, int64_t b, int64_t h, int64_t row, f
             scores[k] = -INFINITY;
 }
 
-static void softmax(float *x, int64_t n) {
-    float top = -INFINITY;
-    for (int64_t i = 0; i < n; i++)
-        top = x[i] > top ? x[i] : top;
-    const float from = top == -INFINITY ? 0 : top;
-    for (int64_t i = 0; i < n; i++)
-        x[i] = fast_expf(x[i] - from);
-    const float sum = fast_sumf(x, n), scale = sum == 0 ? 0 : 1 / sum;
-    for (int64_t i = 0; i < n; i++)
+static void softmax(float *x, size_t n) {
+    const float top = fast_max(x, n);
+    const float sum = fast_exp(x, x, n, top == -INFINITY ? 0 : top), scale = sum == 0 ? 0 : 1 / sum;
+    for (size_t i = 0; i < n; i++)
         x[i] *= scale;
 }
 
@@ -303,7 +298,7 @@ static void one_unit(const struct job *j, size_t unit, float *scores) {
         note(j, AFTER_SOFTCAP, at, row);
         apply_mask(j, b, h, first + r, row);
         note(j, AFTER_MASK, at, row);
-        softmax(row, s->total);
+        softmax(row, (size_t)s->total);
         note(j, AFTER_SOFTMAX, at, row);
     }
     const struct gemm_shape pv = {.m = (size_t)rows,

@@ -53,6 +53,8 @@ static enum status crop_run(struct op_ctx *c) {
     int64_t from = 0, to = 0, both[TENSOR_MAX_RANK] = {0}, at[TENSOR_MAX_RANK] = {0};
     int64_t count = 1;
     memset(y->data, 0, y->bytes);
+    if (x->count == 0 || y->count == 0)
+        return STATUS_OK;
     for (int d = 0; d < x->rank; d++) {
         int64_t old = x->dims[d], new = y->dims[d];
         both[d] = old < new ? old : new;

@@ -181,7 +181,9 @@ static enum status run_product(struct op_ctx *c, struct job *j) {
     bool pointwise = v->w.kernel_size == 1 && v->w.in_size == v->w.out_size;
     for (int d = 0; d < WINDOW_DIMS; d++)
         pointwise = pointwise && v->w.stride[d] == 1 && v->w.begin[d] == 0;
-    j->slots = slot_count(c, SIZE_MAX);
+    /* A product too small to share is not worth waking anybody for. */
+    const bool small = v->batch * v->groups * v->filters * k * all < OP_SHARED_WORK;
+    j->slots = small ? 1 : slot_count(c, SIZE_MAX);
     j->tile = TILE_FLOATS / k < TILE_LEAST ? TILE_LEAST : TILE_FLOATS / k / 16 * 16;
     if (pointwise || v->batch * v->groups < j->slots) {
         /* Enough tiles for every thread. */
@@ -191,7 +193,7 @@ static enum status run_product(struct op_ctx *c, struct job *j) {
     }
     j->tile = j->tile < all ? j->tile : all;
     j->tiles = (all + j->tile - 1) / j->tile;
-    j->slots = slot_count(c, j->tiles * v->groups * v->batch);
+    j->slots = small ? 1 : slot_count(c, j->tiles * v->groups * v->batch);
     if (!pointwise) {
         if (!checked_mul(k, j->tile, &j->slot_size))
             return op_no_memory(c);
@@ -283,7 +285,9 @@ static enum status conv_run(struct op_ctx *c) {
     if (conv.channels == 0)
         fill_bias(&j);
     else if (conv.channels == 1 && conv.groups > 1)
-        op_parallel(c, conv.batch * conv.groups * conv.filters, 1, run_depthwise, &j);
+        op_parallel(c, conv.batch * conv.groups * conv.filters,
+                    OP_SHARED_WORK / 2 / ((size_t)(conv.w.out_size * conv.w.kernel_size) + 1) + 1,
+                    run_depthwise, &j);
     else
         s = run_product(c, &j);
     if (s == STATUS_OK)

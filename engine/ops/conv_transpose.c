@@ -224,9 +224,12 @@ static enum status run_f32(struct op_ctx *c, const struct conv *v) {
     if (s != STATUS_OK)
         return s;
     const size_t size = (size_t)v->w.in_size, filters = v->groups * v->filters;
-    for (size_t i = 0; i < v->batch * filters; i++)
+    for (size_t i = 0; i < v->batch * filters; i++) {
+        const float bias = o.bias ? o.bias[i % filters] : 0.0f;
+        float *plane = o.y + i * size;
         for (size_t k = 0; k < size; k++)
-            o.y[i * size + k] = o.bias ? o.bias[i % filters] : 0.0f;
+            plane[k] = bias;
+    }
     const size_t m = v->filters * (size_t)v->w.kernel_size;
     if (v->w.out_size > 0 && v->channels > 0) {
         o.tile = TILE_FLOATS / m < TILE_LEAST ? TILE_LEAST : TILE_FLOATS / m;

@@ -1,6 +1,7 @@
 /* Exponential, sigmoid and tanh of floats without branches or calls, so that compilers turn loops
- * over them into vector code. Errors stay within 2 units in the last place over the whole range
- * (exp below -87.3 gives 0 or the least normal number, above 88.7 infinity; NaN stays NaN).
+ * over them into vector code; and such loops, compiled for each instruction set and chosen by what
+ * the processor has (fast_math.c). Errors stay within 2 units in the last place over the whole
+ * range (exp below -87.3 gives 0 or the least normal number, above 88.7 infinity; NaN stays NaN).
  *
  * exp(x) = 2^n * exp(r), n = round(x / ln 2), |r| <= ln 2 / 2; exp(r) is a polynomial (minimax,
  * degree 6), r comes from a two-part ln 2 (Cody and Waite). */
@@ -8,6 +9,7 @@
 #define ENGINE_OPS_FAST_MATH_H
 
 #include <math.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -60,17 +62,11 @@ static inline float fast_tanhf(float x) {
     return (x < 0 ? -x : x) < 0.625f ? small : large;
 }
 
-/* Sum in eight lanes: a short chain of additions, and a smaller error than one long sum. */
-static inline float fast_sumf(const float *x, int64_t n) {
-    float lane[8] = {0};
-    int64_t i = 0;
-    for (; i + 8 <= n; i += 8)
-        for (int l = 0; l < 8; l++)
-            lane[l] += x[i + l];
-    for (int l = 0; i < n; i++, l++)
-        lane[l] += x[i];
-    return ((lane[0] + lane[4]) + (lane[2] + lane[6])) +
-           ((lane[1] + lane[5]) + (lane[3] + lane[7]));
-}
+/* Whole arrays. */
+void fast_tanh(float *x, size_t n);
+void fast_sigmoid(float *x, size_t n);
+/* y = exp(x - subtract); gives the sum of y. x and y may be the same. */
+float fast_exp(const float *x, float *y, size_t n, float subtract);
+float fast_max(const float *x, size_t n); /* -INFINITY for none */
 
 #endif

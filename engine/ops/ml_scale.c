@@ -80,7 +80,7 @@ static enum status normalizer_run(struct op_ctx *c) {
     struct ml_rows rows = {0};
     const float *from = NULL;
     size_t norm = 0;
-    if (!y)
+    if (!y || y->count == 0)
         return STATUS_OK;
     enum status s = ml_common_rows(c, ML_NUMBERS, &rows);
     if (s == STATUS_OK)

@@ -168,6 +168,10 @@ MUST_USE enum status op_out_f32(struct op_ctx *c, size_t i, float **out);
 void op_out_f32_done(struct op_ctx *c, size_t i, const float *values);
 
 /* ---- work ---- */
+
+/* Multiply-adds, or comparisons, below which a task is not worth waking another thread for: some
+ * 20 microseconds of work, a few times what the waking costs. */
+#define OP_SHARED_WORK ((size_t)1 << 17)
 void op_parallel(struct op_ctx *c, size_t n, size_t grain, threads_fn *fn, void *arg);
 struct threads *op_threads(const struct op_ctx *c);
 

@@ -229,7 +229,9 @@ static enum status run_planes(struct op_ctx *c, const struct kernels *k, struct 
     j->y = to;
     if (!to && !(j->y = op_scratch_array(c, planes * (size_t)j->w->out_size, sizeof(float))))
         return op_no_memory(c);
-    op_parallel(c, planes, 1, k->f32, j);
+    /* Planes of a small image are not worth waking anybody for. */
+    size_t work = (size_t)(j->w->out_size * j->w->kernel_size) + 1;
+    op_parallel(c, planes, OP_SHARED_WORK / work + 1, k->f32, j);
     if (to)
         op_out_f32_done(c, 0, to);
     return STATUS_OK;
@@ -248,10 +250,45 @@ static enum status run_window(struct op_ctx *c, const struct kernels *k, struct 
     return run_planes(c, k, &j, planes);
 }
 
+/* The largest of each window, a kernel position at a time over whole output rows: no index is kept,
+ * so nothing branches. */
+static void max_row(const struct window *w, const float *x, float *y) {
+    const int64_t s = w->stride[2];
+    for (int64_t k = 0; k < w->kernel[2]; k++) {
+        const int64_t at = k * w->dilation[2] - w->begin[2];
+        int64_t first = at < 0 ? (-at + s - 1) / s : 0;
+        int64_t last = at >= w->in[2] ? 0 : (w->in[2] - at + s - 1) / s;
+        last = last < w->out[2] ? last : w->out[2];
+        for (int64_t o = first; o < last; o++) {
+            const float v = x[o * s + at];
+            y[o] = v > y[o] ? v : y[o];
+        }
+    }
+}
+
+static void max_rows_f32(void *arg, size_t begin, size_t end) {
+    const struct job *j = arg;
+    const struct window *w = j->w;
+    for (size_t plane = begin; plane < end; plane++) {
+        const float *x = (const float *)j->x + plane * (size_t)w->in_size;
+        float *y = (float *)j->y + plane * (size_t)w->out_size;
+        for (int64_t row = 0; row < w->out[0] * w->out[1]; row++, y += w->out[2]) {
+            const struct window_span sz = window_span(w, 0, row / w->out[1]),
+                                     sy = window_span(w, 1, row % w->out[1]);
+            for (int64_t o = 0; o < w->out[2]; o++)
+                y[o] = -FLT_MAX;
+            for (int64_t kz = sz.first, iz = sz.at; kz < sz.last; kz++, iz += w->dilation[0])
+                for (int64_t ky = sy.first, iy = sy.at; ky < sy.last; ky++, iy += w->dilation[1])
+                    max_row(w, x + (iz * w->in[1] + iy) * w->in[2], y);
+        }
+    }
+}
+
 static enum status max_run(struct op_ctx *c) {
     static const struct kernels k = {max_f32, max_f64, max_i8, max_u8};
+    static const struct kernels values_only = {max_rows_f32, max_f64, max_i8, max_u8};
     struct tensor *indices = op_out(c, 1);
-    return run_window(c, &k,
+    return run_window(c, indices ? &k : &values_only,
                       (struct job){.indices = indices ? indices->data : NULL,
                                    .by_column = op_attr_int(c, "storage_order", 0) != 0});
 }

@@ -61,9 +61,11 @@ void recurrent_activate(const struct recurrent_activation *f, float *x, size_t n
     case RECURRENT_RELU:
         EACH(v > 0 ? v : 0);
     case RECURRENT_TANH:
-        EACH(fast_tanhf(v));
+        fast_tanh(x, n);
+        break;
     case RECURRENT_SIGMOID:
-        EACH(fast_sigmoidf(v));
+        fast_sigmoid(x, n);
+        break;
     case RECURRENT_LEAKY_RELU:
         EACH(v >= 0 ? v : a * v);
     case RECURRENT_THRESHOLDED_RELU:

@@ -532,16 +532,18 @@ static bool in_set(const struct regex *r, const struct regex_step *s, uint32_t c
     return s->flag;
 }
 
-/* A set of SET steps, and which steps were seen on the way (a stamp for each). */
+/* A set of SET steps, each with where its match began, and which steps were seen on the way (a
+ * stamp for each). */
 struct threads_set {
-    uint32_t *list, *stack, *seen;
+    uint32_t *list, *start, *stack, *seen;
     size_t count;
     uint32_t stamp;
     bool end; /* the end of the program was reached */
 };
 
-/* Adds all that can be reached from `from` without reading a character. */
-static void follow(const struct regex *r, struct threads_set *t, size_t from,
+/* Adds all that can be reached from `from` without reading a character. Steps that are in the set
+ * already stay as they are: what was added first counts. */
+static void follow(const struct regex *r, struct threads_set *t, size_t from, uint32_t start,
                    const struct place *w) {
     size_t depth = 0;
     t->stack[depth++] = (uint32_t)from;
@@ -555,45 +557,112 @@ static void follow(const struct regex *r, struct threads_set *t, size_t from,
             continue;
         t->seen[i] = t->stamp;
         const struct regex_step *s = &r->steps[i];
-        if (s->kind == SET)
+        if (s->kind == SET) {
+            t->start[t->count] = start;
             t->list[t->count++] = (uint32_t)i;
-        else if (s->kind == SPLIT || s->kind == JUMP)
+        } else if (s->kind == SPLIT || s->kind == JUMP) {
             t->stack[depth++] = (uint32_t)((int64_t)i + s->a);
-        else if (assertion(s, w))
+        } else if (assertion(s, w)) {
             t->stack[depth++] = (uint32_t)(i + 1);
+        }
         if (s->kind == SPLIT)
             t->stack[depth++] = (uint32_t)((int64_t)i + s->b);
     }
 }
 
+/* Lays out regex_room's numbers: a step is expanded once for each character, so 2n + 1 places of
+ * stack are enough. `other` receives a second list. */
+static struct threads_set set_new(size_t n, uint32_t *room, struct threads_set *other) {
+    struct threads_set t = {
+        .list = room, .start = room + n, .seen = room + 2 * n, .stack = room + 5 * n, .stamp = 1};
+    other->list = room + 3 * n;
+    other->start = room + 4 * n;
+    memset(t.seen, 0, n * sizeof *t.seen);
+    return t;
+}
+
+/* Empties the set for the next character; the old one's lists go to `old`. */
+static void set_turn(struct threads_set *t, struct threads_set *old) {
+    uint32_t *list = t->list, *start = t->start;
+    t->list = old->list;
+    t->start = old->start;
+    old->list = list;
+    old->start = start;
+    old->count = t->count;
+    t->count = 0;
+    t->end = false;
+    t->stamp++;
+}
+
 bool regex_matches(const struct regex *r, struct str text, uint32_t *room) {
-    size_t n = r->step_count;
-    /* a step is expanded once for each character: 2n + 1 places of stack are enough */
-    struct threads_set now = {.list = room, .seen = room + n, .stack = room + 3 * n};
-    uint32_t *spare = room + 2 * n;
+    struct threads_set old = {0}, now = set_new(r->step_count, room, &old);
     struct place w = {.text = text, .before = UINT32_MAX, .after = UINT32_MAX};
-    for (size_t i = 0; i < n; i++)
-        now.seen[i] = 0;
-    now.stamp = 1;
     size_t at = 0;
     uint32_t c = text.size ? utf8_next(text, &at) : UINT32_MAX;
     w.after = c;
-    follow(r, &now, 0, &w);
+    follow(r, &now, 0, 0, &w);
     while (c != UINT32_MAX && now.count > 0) {
         uint32_t after = at < text.size ? utf8_next(text, &at) : UINT32_MAX;
-        uint32_t *list = now.list;
-        size_t count = now.count;
-        now.list = spare;
-        spare = list;
-        now.count = 0;
-        now.end = false;
-        now.stamp++;
+        set_turn(&now, &old);
         w.before = c;
         w.after = after;
-        for (size_t i = 0; i < count; i++)
-            if (in_set(r, &r->steps[list[i]], c))
-                follow(r, &now, list[i] + 1, &w);
+        for (size_t i = 0; i < old.count; i++)
+            if (in_set(r, &r->steps[old.list[i]], c))
+                follow(r, &now, old.list[i] + 1, 0, &w);
         c = after;
     }
     return c == UINT32_MAX && now.end;
+}
+
+static uint32_t code_before(struct str text, size_t at) {
+    size_t p = at;
+    uint32_t c = UINT32_MAX;
+    for (int i = 0; i < UTF8_MAX && p > 0; i++) {
+        size_t end = --p;
+        if (((uint8_t)text.data[p] & 0xc0) != 0x80 || i == UTF8_MAX - 1) {
+            c = utf8_next(text, &end);
+            break;
+        }
+    }
+    return c;
+}
+
+/* Matches that begin earlier come first in the set, so they win where ways meet. */
+bool regex_find(const struct regex *r, struct str text, size_t from, uint32_t *room, size_t *start,
+                size_t *end) {
+    struct threads_set old = {0}, now = set_new(r->step_count, room, &old);
+    struct place w = {.text = text, .before = code_before(text, from)};
+    bool found = false;
+    size_t here = from, at = from; /* at: past the code point that starts here */
+    for (;;) {
+        uint32_t c = here < text.size ? utf8_next(text, &at) : UINT32_MAX;
+        w.after = c;
+        /* the threads that read the last code point, then a new one that begins here */
+        for (size_t i = 0; i < old.count; i++) {
+            if (found && old.start[i] > *start)
+                break;
+            if (!in_set(r, &r->steps[old.list[i]], w.before))
+                continue;
+            now.end = false;
+            follow(r, &now, old.list[i] + 1, old.start[i], &w);
+            if (now.end) {
+                found = true;
+                *start = old.start[i];
+                *end = here;
+            }
+        }
+        if (!found) {
+            now.end = false;
+            follow(r, &now, 0, (uint32_t)here, &w);
+            if (now.end) {
+                found = true;
+                *start = *end = here;
+            }
+        }
+        if (c == UINT32_MAX || (now.count == 0 && found))
+            return found;
+        set_turn(&now, &old);
+        w.before = c;
+        here = at;
+    }
 }

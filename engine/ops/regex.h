@@ -36,7 +36,15 @@ struct regex {
 
 /* Compiles into r's arrays. On failure *why is a reason for people. */
 MUST_USE bool regex_compile(struct regex *r, struct str pattern, const char **why);
-/* Whether all of the text matches. room: 5 * (step_count + 1) numbers, any content. */
+/* How many numbers of room the two functions below need; any content. */
+static inline size_t regex_room(const struct regex *r) {
+    return 7 * (r->step_count + 1);
+}
+/* Whether all of the text matches. */
 bool regex_matches(const struct regex *r, struct str text, uint32_t *room);
+/* The leftmost match that starts at `from` or later, and of those the longest; text.size is at most
+ * UINT32_MAX, and `from` is where a code point starts. */
+bool regex_find(const struct regex *r, struct str text, size_t from, uint32_t *room, size_t *start,
+                size_t *end);
 
 #endif

@@ -35,15 +35,31 @@ struct job {
     int64_t n, inner; /* elements normalised together, and the distance between them */
 };
 
-static void softmax_row(const float *x, float *y, int64_t n) {
-    float top = x[0];
-    for (int64_t i = 1; i < n; i++)
-        top = x[i] > top ? x[i] : top;
-    for (int64_t i = 0; i < n; i++)
-        y[i] = fast_expf(x[i] - top);
-    const float scale = 1.0f / fast_sumf(y, n);
-    for (int64_t i = 0; i < n; i++)
+static void softmax_row(const float *x, float *y, size_t n) {
+    const float scale = 1.0f / fast_exp(x, y, n, fast_max(x, n));
+    for (size_t i = 0; i < n; i++)
         y[i] *= scale;
+}
+
+/* `count` lines side by side, at most LANES, so that memory is walked in order. */
+#define LANES 64
+static void softmax_lanes(const float *x, float *y, int64_t n, int64_t step, int64_t count) {
+    float top[LANES], sum[LANES] = {0};
+    memcpy(top, x, (size_t)count * sizeof *top);
+    for (int64_t i = 1; i < n; i++)
+        for (int64_t l = 0; l < count; l++)
+            top[l] = x[i * step + l] > top[l] ? x[i * step + l] : top[l];
+    for (int64_t i = 0; i < n; i++) {
+        float *row = y + i * step;
+        for (int64_t l = 0; l < count; l++)
+            row[l] = x[i * step + l] - top[l];
+        (void)fast_exp(row, row, (size_t)count, 0);
+        for (int64_t l = 0; l < count; l++)
+            sum[l] += row[l];
+    }
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t l = 0; l < count; l++)
+            y[i * step + l] /= sum[l];
 }
 
 /* LINE(name, suffix, type, body): a kernel over lines; `body` sees n, step, x and y at the start of
@@ -88,7 +104,6 @@ static void softmax_row(const float *x, float *y, int64_t n) {
     for (int64_t i = 0; i < n; i++)                                                                \
         y[i * step] = i == where;
 
-LINE(softmax_strided, f32, float, SOFTMAX(float, expf))
 LINE(softmax, f64, double, SOFTMAX(double, exp))
 LINE(log_softmax, f32, float, LOG_SOFTMAX(float, expf, logf))
 LINE(log_softmax, f64, double, LOG_SOFTMAX(double, exp, log))
@@ -97,13 +112,21 @@ LINE(hardmax, f64, double, HARDMAX)
 
 static void softmax_f32(void *arg, size_t begin, size_t end) {
     const struct job *j = arg;
-    if (j->inner != 1) {
-        softmax_strided_f32(arg, begin, end);
-        return;
+    const float *x = j->x;
+    float *y = j->y;
+    const int64_t n = j->n, step = j->inner;
+    for (int64_t line = (int64_t)begin; line < (int64_t)end;) {
+        const int64_t at = line / step * n * step + line % step;
+        if (step == 1) {
+            softmax_row(x + at, y + at, (size_t)n);
+            line++;
+            continue;
+        }
+        int64_t count = step - line % step < LANES ? step - line % step : LANES;
+        count = (int64_t)end - line < count ? (int64_t)end - line : count;
+        softmax_lanes(x + at, y + at, n, step, count);
+        line += count;
     }
-    for (size_t line = begin; line < end; line++)
-        softmax_row((const float *)j->x + (int64_t)line * j->n,
-                    (float *)j->y + (int64_t)line * j->n, j->n);
 }
 
 static enum status run(struct op_ctx *c, threads_fn *f32, threads_fn *f64) {

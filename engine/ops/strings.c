@@ -280,7 +280,7 @@ static enum status regex_run(struct op_ctx *c) {
     struct tensor *y = op_out(c, 0);
     if (!y)
         return STATUS_OK;
-    uint32_t *room = op_scratch_array(c, 5 * (r->step_count + 1), sizeof *room);
+    uint32_t *room = op_scratch_array(c, regex_room(r), sizeof *room);
     if (!room)
         return op_no_memory(c);
     for (int64_t i = 0; i < x->count; i++)

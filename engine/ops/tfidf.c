@@ -243,7 +243,7 @@ static enum status tfidf_run(struct op_ctx *c) {
     const struct vectorizer *v = op_state(c);
     const struct tensor *x = op_in(c, 0);
     struct tensor *y = op_out(c, 0);
-    if (!y)
+    if (!y || y->count == 0)
         return STATUS_OK;
     memset(y->data, 0, y->bytes);
     size_t rows = x->rank == 2 ? (size_t)x->dims[0] : 1;

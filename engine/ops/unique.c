@@ -27,6 +27,8 @@ static enum status items_of(struct op_ctx *c, struct items *out) {
             it.inner = tensor_span(x, it.axis + 1, x->rank);
         }
     }
+    if (x->count == 0) /* slices of nothing: all are equal, none needs a look */
+        it.outer = 0;
     *out = it;
     return s;
 }

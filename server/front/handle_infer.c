@@ -110,16 +110,14 @@ static enum status run(struct infer *x, struct error *error) {
     struct ring *ring = x->model.ring;
     if (e->slot >= ring_slots(ring))
         return status_fail(error, STATUS_INTERNAL, "internal error");
-    x->area = (struct oip_area){ring_data(ring, e->slot), (size_t)ring_slot_bytes(ring), 0};
+    x->area = (struct oip_area){ring_data(ring, e->slot), (size_t)ring_slot_bytes(ring), 0, 0};
     struct oip_request *request = &e->thread->request;
     size_t json_size = OIP_JSON_ONLY;
     if (e->screen.has_json_size)
         json_size = e->screen.json_size < SIZE_MAX ? (size_t)e->screen.json_size : SIZE_MAX - 1;
     enum status status = oip_request_parse(x->model.signature, x->body, x->size, json_size,
                                            &x->area, request, error);
-    /* A tensor that failed half-way is not counted in area.used, so the whole slot is suspect. */
-    x->slot_used = status == STATUS_OK ? x->area.used
-                                       : (x->size < x->area.capacity ? x->size : x->area.capacity);
+    x->slot_used = x->area.touched;
     if (status == STATUS_OK) {
         const struct ring_tensor *first = &request->inputs[0];
         x->units = first->rank ? (uint64_t)first->dims[0] : 1;

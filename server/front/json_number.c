@@ -1,77 +1,10 @@
-/* Numbers of the JSON reader: syntax, and exact conversion. */
+/* Exact conversion of the JSON reader's numbers. */
 #include "server/front/json_reader.h"
 
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-static inline bool is_digit(uint8_t c) {
-    return c >= '0' && c <= '9';
-}
-
-enum status json_reader_number(struct json_reader *r, struct json_number *number,
-                               struct error *error) {
-    while (r->offset < r->size && (r->data[r->offset] == ' ' || r->data[r->offset] == '\n' ||
-                                   r->data[r->offset] == '\r' || r->data[r->offset] == '\t'))
-        r->offset++;
-    const uint8_t *begin = r->data + r->offset, *end = r->data + r->size, *at = begin;
-    struct json_number n = {.text = begin, .integer = true, .exact = true};
-    long exponent = 0;
-    if (at < end && *at == '-') {
-        n.negative = true;
-        at++;
-    }
-    if (at == end || !is_digit(*at))
-        goto malformed;
-    if (*at == '0' && end - at > 1 && is_digit(at[1])) {
-        at++;
-        goto malformed;
-    }
-    for (; at < end && is_digit(*at); at++)
-        if (__builtin_mul_overflow(n.digits, 10, &n.digits) ||
-            __builtin_add_overflow(n.digits, (uint64_t)(*at - '0'), &n.digits))
-            n.exact = false;
-    if (at < end && *at == '.') {
-        n.integer = false;
-        at++;
-        if (at == end || !is_digit(*at))
-            goto malformed;
-        for (; at < end && is_digit(*at); at++) {
-            exponent--;
-            if (__builtin_mul_overflow(n.digits, 10, &n.digits) ||
-                __builtin_add_overflow(n.digits, (uint64_t)(*at - '0'), &n.digits))
-                n.exact = false;
-        }
-    }
-    if (at < end && (*at == 'e' || *at == 'E')) {
-        n.integer = false;
-        at++;
-        bool down = at < end && *at == '-';
-        if (at < end && (*at == '-' || *at == '+'))
-            at++;
-        if (at == end || !is_digit(*at))
-            goto malformed;
-        long value = 0;
-        for (; at < end && is_digit(*at); at++)
-            if (value < 100000)
-                value = value * 10 + (*at - '0');
-        exponent += down ? -value : value;
-    }
-    n.size = (size_t)(at - begin);
-    if (n.size > JSON_NUMBER_MAX)
-        return status_fail(error, STATUS_INVALID,
-                           "JSON at byte %zu: a number longer than %d characters", r->offset,
-                           JSON_NUMBER_MAX);
-    n.exponent = (int)exponent;
-    r->offset += n.size;
-    *number = n;
-    return STATUS_OK;
-
-malformed:
-    r->offset = (size_t)(at - r->data);
-    return status_fail(error, STATUS_INVALID, "JSON at byte %zu: malformed number", r->offset);
-}
 
 bool json_number_u64(const struct json_number *number, uint64_t *out) {
     if (!number->integer || !number->exact || (number->negative && number->digits))

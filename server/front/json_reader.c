@@ -245,6 +245,71 @@ enum status json_reader_string(struct json_reader *r, struct json_text *text, st
     return STATUS_OK;
 }
 
+static inline bool is_digit(uint8_t c) {
+    return c >= '0' && c <= '9';
+}
+
+enum status json_reader_number(struct json_reader *r, struct json_number *number,
+                               struct error *error) {
+    skip_space(r);
+    const uint8_t *begin = r->data + r->offset, *end = r->data + r->size, *at = begin;
+    struct json_number n = {.text = begin, .integer = true, .exact = true};
+    long exponent = 0;
+    if (at < end && *at == '-') {
+        n.negative = true;
+        at++;
+    }
+    if (at == end || !is_digit(*at))
+        goto malformed;
+    if (*at == '0' && end - at > 1 && is_digit(at[1])) {
+        at++;
+        goto malformed;
+    }
+    for (; at < end && is_digit(*at); at++)
+        if (__builtin_mul_overflow(n.digits, 10, &n.digits) ||
+            __builtin_add_overflow(n.digits, (uint64_t)(*at - '0'), &n.digits))
+            n.exact = false;
+    if (at < end && *at == '.') {
+        n.integer = false;
+        at++;
+        if (at == end || !is_digit(*at))
+            goto malformed;
+        for (; at < end && is_digit(*at); at++) {
+            exponent--;
+            if (__builtin_mul_overflow(n.digits, 10, &n.digits) ||
+                __builtin_add_overflow(n.digits, (uint64_t)(*at - '0'), &n.digits))
+                n.exact = false;
+        }
+    }
+    if (at < end && (*at == 'e' || *at == 'E')) {
+        n.integer = false;
+        at++;
+        bool down = at < end && *at == '-';
+        if (at < end && (*at == '-' || *at == '+'))
+            at++;
+        if (at == end || !is_digit(*at))
+            goto malformed;
+        long value = 0;
+        for (; at < end && is_digit(*at); at++)
+            if (value < 100000)
+                value = value * 10 + (*at - '0');
+        exponent += down ? -value : value;
+    }
+    n.size = (size_t)(at - begin);
+    if (n.size > JSON_NUMBER_MAX)
+        return status_fail(error, STATUS_INVALID,
+                           "JSON at byte %zu: a number longer than %d characters", r->offset,
+                           JSON_NUMBER_MAX);
+    n.exponent = (int)exponent;
+    r->offset += n.size;
+    *number = n;
+    return STATUS_OK;
+
+malformed:
+    r->offset = (size_t)(at - r->data);
+    return status_fail(error, STATUS_INVALID, "JSON at byte %zu: malformed number", r->offset);
+}
+
 static enum status literal(struct json_reader *r, const char *word, struct error *error) {
     size_t size = strlen(word);
     if (r->size - r->offset < size || memcmp(r->data + r->offset, word, size) != 0)
@@ -329,89 +394,4 @@ const char *json_reader_kind_name(enum json_kind kind) {
     static const char *const names[] = {"null",     "true or false", "a number",
                                         "a string", "an array",      "an object"};
     return (unsigned)kind < sizeof names / sizeof *names ? names[kind] : "a value";
-}
-
-/* One character of a checked text as UTF-8 into `out` (up to four bytes). */
-static size_t decode_one(const uint8_t *data, size_t *offset, uint8_t out[4]) {
-    uint8_t c = data[*offset];
-    if (c != '\\') {
-        *offset += 1;
-        out[0] = c;
-        return 1;
-    }
-    uint8_t e = data[*offset + 1];
-    if (e != 'u') {
-        *offset += 2;
-        out[0] = e == 'b'   ? '\b'
-                 : e == 'f' ? '\f'
-                 : e == 'n' ? '\n'
-                 : e == 'r' ? '\r'
-                 : e == 't' ? '\t'
-                            : e;
-        return 1;
-    }
-    uint32_t code = (uint32_t)unit_of(data + *offset + 2, 4);
-    *offset += 6;
-    if (code >= 0xd800 && code <= 0xdbff) {
-        uint32_t low = (uint32_t)unit_of(data + *offset + 2, 4);
-        *offset += 6;
-        code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
-    }
-    if (code < 0x80) {
-        out[0] = (uint8_t)code;
-        return 1;
-    }
-    if (code < 0x800) {
-        out[0] = (uint8_t)(0xc0 | code >> 6);
-        out[1] = (uint8_t)(0x80 | (code & 0x3f));
-        return 2;
-    }
-    if (code < 0x10000) {
-        out[0] = (uint8_t)(0xe0 | code >> 12);
-        out[1] = (uint8_t)(0x80 | (code >> 6 & 0x3f));
-        out[2] = (uint8_t)(0x80 | (code & 0x3f));
-        return 3;
-    }
-    out[0] = (uint8_t)(0xf0 | code >> 18);
-    out[1] = (uint8_t)(0x80 | (code >> 12 & 0x3f));
-    out[2] = (uint8_t)(0x80 | (code >> 6 & 0x3f));
-    out[3] = (uint8_t)(0x80 | (code & 0x3f));
-    return 4;
-}
-
-bool json_text_decode(const struct json_text *text, uint8_t *out, size_t capacity, size_t *size) {
-    if (!text->escaped) {
-        if (text->size > capacity)
-            return false;
-        if (text->size)
-            memcpy(out, text->data, text->size);
-        *size = text->size;
-        return true;
-    }
-    size_t written = 0;
-    for (size_t offset = 0; offset < text->size;) {
-        uint8_t one[4];
-        size_t length = decode_one(text->data, &offset, one);
-        if (capacity - written < length)
-            return false;
-        memcpy(out + written, one, length);
-        written += length;
-    }
-    *size = written;
-    return true;
-}
-
-bool json_text_is(const struct json_text *text, const char *literal_text) {
-    size_t wanted = strlen(literal_text);
-    if (!text->escaped)
-        return text->size == wanted && memcmp(text->data, literal_text, wanted) == 0;
-    size_t matched = 0;
-    for (size_t offset = 0; offset < text->size;) {
-        uint8_t one[4];
-        size_t length = decode_one(text->data, &offset, one);
-        if (wanted - matched < length || memcmp(literal_text + matched, one, length) != 0)
-            return false;
-        matched += length;
-    }
-    return matched == wanted;
 }

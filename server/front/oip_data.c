@@ -12,6 +12,11 @@ static enum status full(struct error *error) {
                        "the request's tensors together are larger than the server allows");
 }
 
+void oip_data_touch(struct oip_area *area, size_t end) {
+    if (end > area->touched)
+        area->touched = end < area->capacity ? end : area->capacity;
+}
+
 /* Where the tensor goes and how many elements it has; `needed` is 0 for BYTES. */
 static enum status place(const struct ring_tensor *tensor, struct oip_area *area,
                          const struct oip_type *type, size_t *offset, uint64_t *count,
@@ -250,6 +255,9 @@ enum status oip_data_json(struct json_reader *reader, struct ring_tensor *tensor
         status = read_nested(&sink, tensor, error);
     else
         status = read_flat(&sink, count, error);
+    /* A string that does not fit was perhaps begun. */
+    oip_data_touch(area, status != STATUS_OK && !type->size ? area->capacity
+                                                            : (size_t)(sink.at - area->data));
     if (status != STATUS_OK)
         return status;
     tensor->offset = offset;
@@ -313,6 +321,7 @@ enum status oip_data_binary(const uint8_t *bytes, size_t size, struct ring_tenso
                                    "element %zu of a BOOL tensor is neither 0 nor 1", i);
     if (size)
         memcpy(area->data + offset, bytes, size);
+    oip_data_touch(area, offset + size);
     tensor->offset = offset;
     tensor->bytes = size;
     area->used = offset + size;

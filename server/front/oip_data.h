@@ -3,6 +3,8 @@
  * The area is shared with a worker, so it is written once and never read back. Each tensor begins
  * at a multiple of RING_ALIGN. A BYTES element is a u32 length, little-endian, and its bytes.
  *
+ * What must be wiped afterwards is area->touched bytes, whatever the outcome.
+ *
  * STATUS_INVALID for data that do not fit type or shape, STATUS_TOO_LARGE where the area is full;
  * messages do not repeat values. Threads: one owner of an area. Input: untrusted. */
 #ifndef FRONT_OIP_DATA_H
@@ -19,6 +21,7 @@ struct oip_area {
     uint8_t *data; /* aligned to RING_ALIGN */
     size_t capacity;
     size_t used;
+    size_t touched; /* bytes that may hold something, also of a tensor that failed half-way */
 };
 
 /* `tensor` has type, rank and dims (each at least 0); offset and bytes are set. The reader stands
@@ -28,5 +31,8 @@ MUST_USE enum status oip_data_json(struct json_reader *reader, struct ring_tenso
 
 MUST_USE enum status oip_data_binary(const uint8_t *bytes, size_t size, struct ring_tensor *tensor,
                                      struct oip_area *area, struct error *error);
+
+/* Count everything before `end` as touched. */
+void oip_data_touch(struct oip_area *area, size_t end);
 
 #endif

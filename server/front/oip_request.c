@@ -512,6 +512,7 @@ static enum status read_raw(struct parse *p) {
         tensor.offset = offset;
         tensor.bytes = total;
         p->area->used = offset + total;
+        oip_data_touch(p->area, offset + total);
         status = STATUS_OK;
     } else {
         size_t unit = (size_t)known * type->size;

@@ -33,6 +33,7 @@ struct command {
     struct link *link; /* held */
     char who[24];
     char *request;
+    size_t request_size;
     char *answer; /* out: a line */
     size_t answer_size;
     struct operator_effect effect; /* out */
@@ -114,8 +115,9 @@ static void flush(struct ledger *ledger, struct client *client) {
 
 static void run_command(struct commit_job *job, struct store *store) {
     struct command *command = (struct command *)job;
-    command->answer = operator_execute(command->ledger, store, command->who, command->request,
-                                       &command->answer_size, &command->effect);
+    command->answer =
+        operator_execute(command->ledger, store, command->who, command->request,
+                         command->request_size, &command->answer_size, &command->effect);
 }
 
 static void done_command(struct commit_job *job, void *context) {
@@ -144,7 +146,7 @@ static void done_command(struct commit_job *job, void *context) {
 
 static bool start_command(struct ledger *ledger, struct client *client, size_t length) {
     struct command *command = calloc(1, sizeof *command);
-    char *request = strndup(client->in, length);
+    char *request = malloc(length + 1);
     if (!command || !request) {
         free(command);
         free(request);
@@ -154,7 +156,9 @@ static bool start_command(struct ledger *ledger, struct client *client, size_t l
     command->job.done = done_command;
     command->ledger = ledger;
     command->link = link_hold(client->link);
+    memcpy(request, client->in, length);
     command->request = request;
+    command->request_size = length;
     memcpy(command->who, client->who, sizeof command->who);
     client->busy = true;
     commit_post(ledger->commit, &command->job);

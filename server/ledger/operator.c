@@ -50,7 +50,8 @@ static void remove_payload(void *context, int64_t model) {
 }
 
 char *operator_execute(struct ledger *ledger, struct store *store, const char *client,
-                       const char *request, size_t *answer_size, struct operator_effect *effect) {
+                       const char *request, size_t request_size, size_t *answer_size,
+                       struct operator_effect *effect) {
     static const struct tenancy_hooks hooks = {.now = now,
                                                .sign_recipient = sign_recipient,
                                                .changed = changed,
@@ -59,7 +60,7 @@ char *operator_execute(struct ledger *ledger, struct store *store, const char *c
     struct errand errand = {ledger, effect};
     struct tenancy tenancy = {
         .store = store, .hooks = &hooks, .context = &errand, .client = client};
-    return tenancy_answer(&tenancy, request, strlen(request), answer_size);
+    return tenancy_answer(&tenancy, request, request_size, answer_size);
 }
 
 void operator_settle(struct ledger *ledger, const struct operator_effect *effect) {

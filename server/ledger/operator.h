@@ -14,7 +14,8 @@ struct operator_effect {
 /* On the commit thread: one request (a JSON object, `client` asks) to one answer line, from
  * malloc; NULL where memory is short. */
 char *operator_execute(struct ledger *ledger, struct store *store, const char *client,
-                       const char *request, size_t *answer_size, struct operator_effect *effect);
+                       const char *request, size_t request_size, size_t *answer_size,
+                       struct operator_effect *effect);
 /* On the loop, after it and before the answer leaves. */
 void operator_settle(struct ledger *ledger, const struct operator_effect *effect);
 

@@ -78,7 +78,7 @@ Test(boundary, another_model_in_its_place_is_refused) {
     cr_assert(strncmp(answer, expected, strlen(expected)) == 0, "%s", answer);
     /* The payload of another under this header: does not verify. */
     answer = server_ask(&s, "load %s 3 3 header-a payload-b wrapped-acme -", SERVER_ACME);
-    snprintf(expected, sizeof expected, "loaded %d ", STATUS_UNSERVABLE);
+    snprintf(expected, sizeof expected, "loaded %d ", STATUS_INVALID);
     cr_assert(strncmp(answer, expected, strlen(expected)) == 0, "%s", answer);
 }
 
@@ -88,7 +88,7 @@ Test(boundary, an_altered_or_cut_payload_is_refused) {
     server_start(&s);
     start_worker(SERVER_ACME);
     size_t size = server_read(&s, "payload-a", &payload);
-    snprintf(expected, sizeof expected, "loaded %d ", STATUS_UNSERVABLE);
+    snprintf(expected, sizeof expected, "loaded %d ", STATUS_INVALID);
     const size_t places[] = {0, 15, 16, size / 2, size - 1};
     for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
         payload[places[i]] ^= 1;
@@ -121,7 +121,7 @@ Test(boundary, keeper_opens_for_the_tenant_of_the_socket_only) {
     /* The right identity does not open what is sealed to another. */
     answer = server_ask(&s, "load %s 2 1 header-g payload-g wrapped-acme -", SERVER_ACME);
     snprintf(expected, sizeof expected, "loaded %d - 0 the model is not sealed to this tenant",
-             STATUS_FORBIDDEN);
+             STATUS_UNSERVABLE);
     cr_assert(strncmp(answer, expected, strlen(expected)) == 0, "%s", answer);
     /* The same files are good on the other tenant's socket. */
     start_worker(SERVER_GLOBEX);

@@ -241,3 +241,37 @@ Test(kernels, buffers_that_live_together_never_overlap) {
     arena_free(&scratch);
     cr_expect_eq(source.live, 0);
 }
+
+/* ---- arenas ---- */
+
+Test(kernels, arenas_wipe_reuse_and_keep_to_their_budget) {
+    struct counted source = {0};
+    struct arena a;
+    arena_init(&a, model_memory(&source), 4096, 64 << 10, "tests");
+    char *kept = arena_alloc(&a, 100);
+    struct arena_mark mark = arena_mark(&a);
+    cr_assert_eq((uintptr_t)kept % MEMORY_ALIGN, 0);
+    memset(kept, 1, 100);
+    char *small = arena_alloc(&a, 100), *large = arena_alloc(&a, 20000);
+    memset(small, 2, 100);
+    memset(large, 3, 20000);
+    arena_reset(&a, mark);
+    for (int i = 0; i < 100; i++)
+        cr_assert(kept[i] == 1 && small[i] == 0 && large[i] == 0);
+    cr_expect_eq(arena_alloc(&a, 100), small, "the memory is used again");
+    size_t acquired = source.acquired;
+    cr_expect_eq(arena_alloc(&a, 20000), large);
+    cr_expect_eq(source.acquired, acquired);
+    cr_expect_null(arena_alloc(&a, 64 << 10));
+    cr_expect_null(arena_alloc(&a, SIZE_MAX));
+    cr_expect_null(arena_array(&a, SIZE_MAX / 2, 3));
+    /* What a reset keeps does not count against a larger request. */
+    arena_reset(&a, mark);
+    cr_expect_not_null(arena_alloc(&a, 50000));
+    arena_clear(&a);
+    arena_trim(&a);
+    cr_expect_eq(source.live, 0);
+    cr_expect_eq(a.held, 0);
+    arena_free(&a);
+    arena_free(NULL);
+}

@@ -15,7 +15,7 @@ static struct str text(const char *s) {
 
 static struct regex_step steps[REGEX_MAX_STEPS];
 static struct regex_range ranges[REGEX_MAX_RANGES];
-static uint32_t room[5 * (REGEX_MAX_STEPS + 1)];
+static uint32_t room[7 * (REGEX_MAX_STEPS + 1)];
 
 Test(regex, matches_all_of_a_text_or_nothing) {
     static const struct {
@@ -100,6 +100,41 @@ Test(regex, refuses_what_it_does_not_know) {
     struct regex r = {.steps = steps, .ranges = ranges};
     const char *why = NULL;
     cr_expect(!regex_compile(&r, (struct str){deep, sizeof deep}, &why));
+}
+
+Test(regex, finds_the_leftmost_longest) {
+    static const struct {
+        const char *pattern, *text;
+        size_t from, start, end; /* start > end: none */
+    } cases[] = {
+        {"[a-z]+", "12 abc de", 0, 3, 6},
+        {"[a-z]+", "12 abc de", 6, 7, 9},
+        {"[a-z]+", "12 34", 0, 1, 0},
+        {"a|ab|abc", "xabcd", 0, 1, 4},
+        {"abc|b", "abd", 0, 1, 2},
+        {"abcd|bc", "abce", 0, 1, 3},
+        {"x*", "yxx", 0, 0, 0},
+        {"\\bb", "ab b", 0, 3, 4},
+        {"\\bb", "ab b", 1, 3, 4},
+        {"^b", "ab", 1, 1, 0},
+        {"b$", "bab", 0, 2, 3},
+        {"\xc3\xa4+",
+         "a\xc3\xa4\xc3\xa4"
+         "b",
+         0, 1, 5},
+        {"a.*c|b", "abab", 0, 1, 2},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct regex r = {.steps = steps, .ranges = ranges};
+        const char *why = NULL;
+        size_t start = 99, end = 99;
+        cr_assert(regex_compile(&r, text(cases[i].pattern), &why), "%s", cases[i].pattern);
+        bool found = regex_find(&r, text(cases[i].text), cases[i].from, room, &start, &end);
+        cr_expect_eq(found, cases[i].start <= cases[i].end, "%s", cases[i].pattern);
+        if (found)
+            cr_expect(start == cases[i].start && end == cases[i].end, "%s: %zu to %zu",
+                      cases[i].pattern, start, end);
+    }
 }
 
 Test(regex, time_does_not_explode) {

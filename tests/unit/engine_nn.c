@@ -150,6 +150,10 @@ static double ulps(float found, double expected) {
            ((double)nextafterf(fabsf(rounded), INFINITY) - (double)fabsf(rounded));
 }
 
+static double sigmoid(double x) {
+    return 1 / (1 + exp(-x));
+}
+
 Test(engine_nn, fast_math) {
     for (float x = -87.0f; x < 88.7f; x += 0.00137f)
         cr_assert_leq(ulps(fast_expf(x), exp((double)x)), 2.0, "exp(%g)", (double)x);
@@ -166,6 +170,39 @@ Test(engine_nn, fast_math) {
     cr_assert_eq(fast_sigmoidf(-200.0f), 0.0f);
 }
 
+/* The array forms, whose kernel depends on the processor, at every length around a vector. */
+Test(engine_nn, fast_arrays) {
+    float x[40], y[40];
+    for (size_t n = 0; n <= 40; n++) {
+        double sum = 0;
+        float top = -INFINITY;
+        for (size_t i = 0; i < n; i++) {
+            x[i] = 8.0f * noise();
+            top = x[i] > top ? x[i] : top;
+            sum += exp((double)x[i] - 1);
+        }
+        cr_assert_eq(fast_max(x, n), top);
+        cr_assert_float_eq((double)fast_exp(x, y, n, 1.0f), sum, 1e-5 * sum);
+        for (size_t i = 0; i < n; i++)
+            cr_assert_leq(ulps(y[i], exp((double)(x[i] - 1.0f))), 2.0);
+        memcpy(y, x, n * sizeof *y);
+        fast_tanh(y, n);
+        for (size_t i = 0; i < n; i++)
+            cr_assert_leq(ulps(y[i], tanh((double)x[i])), 3.0);
+        memcpy(y, x, n * sizeof *y);
+        fast_sigmoid(y, n);
+        for (size_t i = 0; i < n; i++)
+            cr_assert_leq(ulps(y[i], sigmoid((double)x[i])), 4.0);
+    }
+    float special[16] = {NAN, INFINITY, -INFINITY, -200, 200};
+    fast_tanh(special, 16);
+    cr_assert(isnan(special[0]) && special[1] == 1 && special[2] == -1 && special[3] == -1);
+    float powers[16] = {NAN, INFINITY, -INFINITY, -200, 200};
+    (void)fast_exp(powers, powers, 16, 0);
+    cr_assert(isnan(powers[0]) && isinf(powers[1]) && powers[2] == 0 && powers[3] == 0 &&
+              isinf(powers[4]) && powers[5] == 1);
+}
+
 /* ---- convolution ---- */
 
 struct conv_case {
@@ -173,10 +210,19 @@ struct conv_case {
 };
 
 static const struct conv_case conv_cases[] = {
-    {1, 3, 9, 8, 4, 3, 3, 1, 1, 1, {1, 1, 1, 1}}, {2, 4, 7, 7, 6, 1, 1, 1, 1, 1, {0, 0, 0, 0}},
-    {2, 4, 7, 7, 6, 1, 1, 1, 2, 1, {0, 0, 0, 0}}, {1, 6, 9, 5, 9, 3, 2, 3, 2, 1, {0, 1, 2, 0}},
-    {2, 5, 8, 8, 5, 3, 3, 5, 1, 1, {1, 1, 1, 1}}, {1, 4, 9, 9, 8, 3, 3, 4, 2, 2, {2, 2, 2, 2}},
-    {1, 2, 5, 4, 3, 3, 3, 1, 1, 1, {4, 4, 4, 4}}, {1, 70, 40, 37, 11, 3, 3, 1, 1, 1, {1, 0, 1, 0}},
+    {1, 3, 9, 8, 4, 3, 3, 1, 1, 1, {1, 1, 1, 1}},
+    {2, 4, 7, 7, 6, 1, 1, 1, 1, 1, {0, 0, 0, 0}},
+    {2, 4, 7, 7, 6, 1, 1, 1, 2, 1, {0, 0, 0, 0}},
+    {1, 6, 9, 5, 9, 3, 2, 3, 2, 1, {0, 1, 2, 0}},
+    {2, 5, 8, 8, 5, 3, 3, 5, 1, 1, {1, 1, 1, 1}},
+    {1, 4, 9, 9, 8, 3, 3, 4, 2, 2, {2, 2, 2, 2}},
+    {1, 2, 5, 4, 3, 3, 3, 1, 1, 1, {4, 4, 4, 4}},
+    {1, 70, 40, 37, 11, 3, 3, 1, 1, 1, {1, 0, 1, 0}},
+    /* Depthwise rows long enough for blocks. */
+    {1, 4, 6, 40, 4, 3, 3, 4, 1, 1, {1, 1, 1, 1}},
+    {2, 3, 7, 53, 6, 3, 5, 3, 2, 1, {1, 2, 1, 0}},
+    {1, 2, 5, 41, 2, 1, 3, 2, 1, 2, {0, 2, 0, 2}},
+    {1, 2, 5, 70, 2, 3, 3, 2, 3, 1, {1, 1, 1, 1}},
 };
 
 static double conv_at(const struct conv_case *k, const float *x, const float *w, int64_t b,
@@ -266,10 +312,6 @@ Test(engine_nn, conv_refuses) {
 /* ---- LSTM: directions, lengths and packing against the equations ---- */
 
 enum { SEQ = 5, BATCH = 3, IN = 4, HIDDEN = 6, DIRS = 2 };
-
-static double sigmoid(double x) {
-    return 1 / (1 + exp(-x));
-}
 
 /* One direction of one batch entry, y[t * HIDDEN + k]. */
 static void lstm_expected(const float *x, const float *w, const float *r, const float *b,

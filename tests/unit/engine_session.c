@@ -327,6 +327,35 @@ Test(session, weights_come_from_the_secret_source_alone) {
     cr_expect(strstr(f.error.message, "weights") != NULL, "%s", f.error.message);
 }
 
+Test(session, types_of_undeclared_outputs_are_found) {
+    struct fixture f;
+    static struct message g;
+    struct message bare = {.size = 0};
+    static const int64_t shape[3] = {0, 1, -1};
+    prepare(&f);
+    g.size = 0;
+    put(&g, GRAPH_NODE, model_node("Reshape", "x shape", "r"));
+    put(&g, GRAPH_NODE, model_node("Shape", "r", "s"));
+    put(&g, GRAPH_NODE, model_node("NonZero", "r", "z"));
+    put(&g, GRAPH_INITIALIZER,
+        model_tensor("shape", DTYPE_INT64, 1, (int64_t[]){3}, shape, sizeof shape));
+    put(&g, GRAPH_INPUT, model_value("x", DTYPE_FLOAT, 2, (int64_t[]){-1, 4}));
+    for (const char *name = "rsz"; *name; name++) {
+        bare.size = 0;
+        model_bytes(&bare, 1, name, 1);
+        model_put(&g, GRAPH_OUTPUT, &bare);
+    }
+    cr_assert_eq(open_graph(&f, &g, 17), STATUS_OK, "%s", f.error.message);
+    const struct type_info *r = &session_output(f.session, 0)->type;
+    const struct type_info *s = &session_output(f.session, 1)->type;
+    cr_expect_eq(r->rank, 3);
+    cr_expect_eq(r->dtype, DTYPE_FLOAT);
+    cr_expect(r->dims[0] == -1 && r->dims[1] == 1 && r->dims[2] == 4);
+    cr_expect(s->rank == 1 && s->dims[0] == 3 && s->dtype == DTYPE_INT64);
+    cr_expect_eq(session_output(f.session, 2)->type.rank, -1, "this shape hangs on values");
+    session_free(f.session);
+}
+
 Test(session, facts_and_costs) {
     struct fixture f;
     static struct message g;

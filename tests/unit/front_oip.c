@@ -34,11 +34,15 @@ static enum status parse_with(const struct oip_signature *signature, const void 
                               size_t json_size, size_t capacity) {
     uint8_t *exact = malloc(size ? size : 1);
     memcpy(exact, body, size);
-    struct oip_area area = {area_bytes, capacity, 0};
+    struct oip_area area = {.data = area_bytes, .capacity = capacity};
+    memset(area_bytes, 0, sizeof area_bytes);
     error.message[0] = '\0';
     enum status status =
         oip_request_parse(signature, exact, size, json_size, &area, &request, &error);
     free(exact);
+    /* Whatever the outcome, nothing lies beyond what is to be wiped. */
+    for (size_t i = area.touched; i < sizeof area_bytes; i++)
+        cr_assert_eq(area_bytes[i], 0, "byte %zu of the area is not accounted for", i);
     return status;
 }
 

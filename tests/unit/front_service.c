@@ -148,6 +148,10 @@ Test(front_service, inference_in_both_forms) {
     cr_expect(says("{\"error\":\"input \\\"x\\\" is missing\"}"), "%s", answer);
     cr_expect_eq(fixture_ledger.outcome, STATUS_INVALID);
     cr_expect_eq(infer("{\"inputs\":"), 400);
+    cr_expect_eq(infer("{\"inputs\":[{\"name\":\"x\",\"shape\":[4,3],\"datatype\":\"FP32\","
+                       "\"data\":[1,1,1,1,1,1,1,1,1,1,1,x"),
+                 400);
+    cr_expect_not(fixture_ledger.slot_dirty, "a request was left in its slot");
     cr_expect_eq(ask(INFER "\r\n"), 411);
     cr_expect_eq(ask(INFER "Content-Length: 9999999\r\n\r\n"), 413);
     cr_expect_eq(ask(INFER "Content-Encoding: br\r\nContent-Length: 2\r\n\r\n{}"), 415);

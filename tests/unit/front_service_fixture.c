@@ -26,6 +26,7 @@
 
 #define SLOTS 4
 #define SLOT_BYTES 65536
+#define SLOT 2
 #define MODEL 7
 
 struct fixture_ledger fixture_ledger = {.lock = PTHREAD_MUTEX_INITIALIZER};
@@ -71,8 +72,11 @@ static void answer_admit(int socket, const struct message_admit *m) {
         dup2(payload, 900);
         close(payload);
     } else {
-        struct message_admitted yes = {
-            .ticket = ticket, .worker = 1, .slot = 2, .model = MODEL, .version = bytes_text("3")};
+        struct message_admitted yes = {.ticket = ticket,
+                                       .worker = 1,
+                                       .slot = SLOT,
+                                       .model = MODEL,
+                                       .version = bytes_text("3")};
         cr_assert_eq(message_send_admitted(socket, &yes, NULL, &error), STATUS_OK);
     }
 }
@@ -104,6 +108,9 @@ static void answer_settle(int socket, const struct message_settle *m) {
     l->units = m->units;
     l->bytes_in = m->bytes_in;
     l->slot_stuck = m->slot_stuck;
+    if (fixture.ring && !m->slot_stuck)
+        for (size_t i = 0; i < SLOT_BYTES; i++)
+            l->slot_dirty |= ring_data(fixture.ring, SLOT)[i] != 0;
     struct message_settled done = {.ticket = m->ticket,
                                    .status = l->refuse_settlement ? STATUS_UNAVAILABLE : STATUS_OK,
                                    .sequence = l->settled};

@@ -21,7 +21,8 @@ struct fixture_ledger {
     uint8_t outcome; /* of the last SETTLE */
     uint64_t units, bytes_in;
     uint8_t slot_stuck;
-    uint32_t limit; /* of the last PERFORM */
+    bool slot_dirty; /* something was left in the slot when SETTLE came */
+    uint32_t limit;  /* of the last PERFORM */
     uint64_t before, payload_bytes;
     size_t header_size, payload_seen;
     uint8_t payload_head[16];

@@ -2,6 +2,7 @@
 
 #include "base/checked.h"
 
+#include <stdatomic.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -105,7 +106,7 @@ static const struct kernel kernel_avx2 = {"gemm_f32_4x16_avx2", 4, 16, gemm_f32_
 static const struct kernel kernel_avx512 = {"gemm_f32_8x32_avx512", 8, 32, gemm_f32_8x32_avx512};
 #endif
 
-static const struct kernel *chosen(void) {
+static const struct kernel *best(void) {
 #if defined(__x86_64__)
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
         __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq"))
@@ -114,6 +115,42 @@ static const struct kernel *chosen(void) {
         return &kernel_avx2;
 #endif
     return &kernel_generic;
+}
+
+/* Whole numbers, so that every order of summation gives the same: any difference is a fault of the
+ * processor, the compiler or ours. */
+static bool is_right(const struct kernel *k) {
+    float a[8 * 5], b[5 * 32], tile[TILE_MAX];
+    for (size_t i = 0; i < sizeof a / sizeof *a; i++)
+        a[i] = (float)(i * 7 % 11) - 5;
+    for (size_t i = 0; i < sizeof b / sizeof *b; i++)
+        b[i] = (float)(i * 5 % 13) - 6;
+    for (size_t rows = 1; rows <= k->rows; rows++) {
+        k->tile(rows, 5, a, 5, 1, b, k->columns, tile);
+        for (size_t r = 0; r < rows; r++)
+            for (size_t c = 0; c < k->columns; c++) {
+                float sum = 0;
+                for (size_t at = 0; at < 5; at++)
+                    sum += a[r * 5 + at] * b[at * k->columns + c];
+                if (tile[r * k->columns + c] != sum)
+                    return false;
+            }
+    }
+    return true;
+}
+
+/* The kernel for this processor, checked once before its first use. Two threads may both check;
+ * they find the same. */
+static const struct kernel *chosen(void) {
+    static const struct kernel *_Atomic current;
+    const struct kernel *k = atomic_load_explicit(&current, memory_order_acquire);
+    if (k)
+        return k;
+    k = best();
+    if (!is_right(k))
+        k = &kernel_generic;
+    atomic_store_explicit(&current, k, memory_order_release);
+    return k;
 }
 
 const char *gemm_packed_kernel(void) {

@@ -3,18 +3,26 @@
 #include "server/front/exchange.h"
 #include "server/front/handlers.h"
 
+static void answer(struct exchange *e, bool ready) {
+    static const char up[] = "{\"live\":true,\"ready\":true}\n";
+    static const char starting[] = "{\"live\":true,\"ready\":false}\n";
+    if (ready)
+        exchange_answer_json(e, 200, up, sizeof up - 1);
+    else
+        exchange_answer_json(e, 200, starting, sizeof starting - 1);
+}
+
 void handle_health_live(struct exchange *e) {
-    static const char live[] = "{\"live\":true}\n";
-    exchange_answer_json(e, 200, live, sizeof live - 1);
+    struct front *front = e->thread->front;
+    answer(e, !atomic_load(&front->draining) && ledger_link_up(&front->ledger));
 }
 
 void handle_health_ready(struct exchange *e) {
-    static const char ready[] = "{\"live\":true,\"ready\":true}\n";
     struct front *front = e->thread->front;
     if (atomic_load(&front->draining))
         exchange_error(e, STATUS_UNAVAILABLE, "the server is shutting down", 5);
     else if (!ledger_link_up(&front->ledger))
         exchange_error(e, STATUS_UNAVAILABLE, "the server is not ready", 1);
     else
-        exchange_answer_json(e, 200, ready, sizeof ready - 1);
+        answer(e, true);
 }

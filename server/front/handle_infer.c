@@ -118,6 +118,8 @@ static enum status run(struct infer *x, struct error *error) {
     enum status status = oip_request_parse(x->model.signature, x->body, x->size, json_size,
                                            &x->area, request, error);
     x->slot_used = x->area.touched;
+    if (status == STATUS_OK)
+        status = oip_request_check_model(request, e->match.model, e->version, error);
     if (status == STATUS_OK) {
         const struct ring_tensor *first = &request->inputs[0];
         x->units = first->rank ? (uint64_t)first->dims[0] : 1;

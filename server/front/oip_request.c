@@ -395,7 +395,7 @@ static enum status read_parameters(struct parse *p, struct json_reader *r) {
 }
 
 static enum status read_top(struct parse *p, struct json_reader *r) {
-    enum { ID = 1, PARAMETERS = 2, INPUTS = 4, OUTPUTS = 8 };
+    enum { ID = 1, PARAMETERS = 2, INPUTS = 4, OUTPUTS = 8, MODEL = 16, VERSION = 32 };
     unsigned seen = 0;
     enum status status = json_reader_object(r, p->error);
     while (status == STATUS_OK) {
@@ -404,11 +404,13 @@ static enum status read_top(struct parse *p, struct json_reader *r) {
         status = json_reader_next_member(r, &member, &more, p->error);
         if (status != STATUS_OK || !more)
             break;
-        unsigned which = json_text_is(&member, "id")           ? ID
-                         : json_text_is(&member, "parameters") ? PARAMETERS
-                         : json_text_is(&member, "inputs")     ? INPUTS
-                         : json_text_is(&member, "outputs")    ? OUTPUTS
-                                                               : 0;
+        unsigned which = json_text_is(&member, "id")              ? ID
+                         : json_text_is(&member, "parameters")    ? PARAMETERS
+                         : json_text_is(&member, "inputs")        ? INPUTS
+                         : json_text_is(&member, "outputs")       ? OUTPUTS
+                         : json_text_is(&member, "model_name")    ? MODEL
+                         : json_text_is(&member, "model_version") ? VERSION
+                                                                  : 0;
         if (!which || seen & which)
             return refuse_member(p, &member, "the request", which != 0);
         seen |= which;
@@ -418,6 +420,10 @@ static enum status read_top(struct parse *p, struct json_reader *r) {
             status = read_parameters(p, r);
         else if (which == INPUTS)
             status = read_list(p, r, "inputs", read_input);
+        else if (which == MODEL)
+            status = json_reader_string(r, &p->request->model_name, p->error);
+        else if (which == VERSION)
+            status = json_reader_string(r, &p->request->model_version, p->error);
         else
             status = read_list(p, r, "outputs", read_output);
     }
@@ -549,6 +555,7 @@ enum status oip_request_parse(const struct oip_signature *signature, const uint8
     p.binary = body + p.json_size;
     p.binary_left = size - p.json_size;
     request->has_id = false;
+    request->model_name = request->model_version = (struct json_text){0};
     request->id_size = 0;
     request->timeout_us = 0;
     request->input_count = request->output_count = 0;
@@ -564,6 +571,17 @@ enum status oip_request_parse(const struct oip_signature *signature, const uint8
     if (status == STATUS_OK)
         status = settle_outputs(&p);
     return status;
+}
+
+enum status oip_request_check_model(const struct oip_request *request, const char *model,
+                                    const char *version, struct error *error) {
+    if (request->model_name.data && !json_text_is(&request->model_name, model))
+        return status_fail(error, STATUS_INVALID, "model_name is not \"%s\", the model of the path",
+                           model);
+    if (request->model_version.data && !json_text_is(&request->model_version, version))
+        return status_fail(error, STATUS_INVALID,
+                           "model_version is not \"%s\", the version of the path", version);
+    return STATUS_OK;
 }
 
 uint64_t oip_request_wanted(const struct oip_request *request) {

@@ -16,6 +16,7 @@
 
 #include "base/ring.h"
 #include "base/status.h"
+#include "server/front/json_reader.h"
 #include "server/front/oip_data.h"
 #include "server/front/oip_signature.h"
 
@@ -37,6 +38,8 @@ struct oip_request {
     char id[OIP_ID_MAX];
     size_t id_size;
     bool has_id;
+    /* KServe's client repeats them in the body; data is NULL where it does not. Views into it. */
+    struct json_text model_name, model_version;
     uint64_t timeout_us; /* 0: none given */
     uint32_t input_count;
     uint32_t output_count;
@@ -49,6 +52,10 @@ struct oip_request {
 MUST_USE enum status oip_request_parse(const struct oip_signature *signature, const uint8_t *body,
                                        size_t size, size_t json_size, struct oip_area *area,
                                        struct oip_request *request, struct error *error);
+
+/* STATUS_INVALID where the body names another model or version than the path did. */
+MUST_USE enum status oip_request_check_model(const struct oip_request *request, const char *model,
+                                             const char *version, struct error *error);
 
 /* Bit i: output i of the signature is wanted. */
 uint64_t oip_request_wanted(const struct oip_request *request);

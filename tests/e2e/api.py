@@ -149,6 +149,12 @@ class Api(unittest.TestCase):
             self.assertEqual(answer.status, 400, answer)
             for word in words:
                 self.assertIn(word, answer.error)
+        for member, value, status in (("model_name", "m", 200), ("model_name", "n", 400),
+                                      ("model_version", "1", 200), ("model_version", "2", 400),
+                                      ("model_name", 1, 400), ("surprise", "m", 400)):
+            answer = self.server.request("POST", "/v2/models/m/infer", key="acme",
+                                         body={member: value, "inputs": QUESTION})
+            self.assertEqual(answer.status, status, (member, value, answer))
         answer = self.server.request("POST", "/v2/models/m/infer", body=b"{", key="acme")
         self.assertEqual(answer.status, 400)
 

@@ -15,7 +15,8 @@ struct case_tolerance {
 
 enum case_result { CASE_PASS, CASE_FAIL, CASE_SKIP };
 
-/* Run the case in this process; `reason` says why it failed or was skipped. */
+/* `folder` is a case; or the file of a light model, X.onnx with X_output_I.pb beside it, whose
+ * inputs are arange(n) / n. Run it in this process; `reason` says why it failed or was skipped. */
 enum case_result case_run(const char *folder, const struct case_tolerance *t, char *reason,
                           size_t size);
 

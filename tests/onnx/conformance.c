@@ -3,10 +3,11 @@
  *     onnx-conformance [--ulp N] [--rtol R] [--atol A] [--list FILE] [--in-process] [--quiet]
  * DIR...
  *
- * A DIR is a case, or a folder of cases. Each case runs in a child of its own with a time limit, so
- * that a crash is a failure and not the end; --in-process runs them here, for a debugger. --list
- * restricts to the case names in a file, one a line. A line for each failure and each skip with the
- * reason; the last line is "N passed, N failed, N skipped". Exit status 0 only if nothing failed.
+ * A DIR is a case, a folder of cases, or a light model (see case.h). Each case runs in a child of
+ * its own with a time limit, so that a crash is a failure and not the end; --in-process runs them
+ * here, for a debugger. --list restricts to the case names in a file, one a line. A line for each
+ * failure and each skip with the reason; the last line is "N passed, N failed, N skipped". Exit
+ * status 0 only if nothing failed.
  */
 #include "tests/onnx/case.h"
 
@@ -109,6 +110,17 @@ static bool has_model(const char *folder) {
     return n > 0 && (size_t)n < sizeof path && stat(path, &st) == 0;
 }
 
+/* X.onnx with X_output_0.pb beside it. */
+static bool is_light(const char *path) {
+    size_t n = strlen(path);
+    char output[4352];
+    struct stat st;
+    if (n < 6 || strcmp(path + n - 5, ".onnx") != 0)
+        return false;
+    snprintf(output, sizeof output, "%.*s_output_0.pb", (int)n - 5, path);
+    return stat(output, &st) == 0;
+}
+
 static bool run_folder(const struct options *o, const char *folder, struct counts *n) {
     struct dirent **entries = NULL;
     int count = scandir(folder, &entries, NULL, alphasort);
@@ -116,7 +128,7 @@ static bool run_folder(const struct options *o, const char *folder, struct count
     for (int i = 0; i < count; i++) {
         char path[4096];
         snprintf(path, sizeof path, "%s/%s", folder, entries[i]->d_name);
-        if (entries[i]->d_name[0] != '.' && has_model(path)) {
+        if (entries[i]->d_name[0] != '.' && (has_model(path) || is_light(path))) {
             run_case(o, path, n);
             any = true;
         }
@@ -187,7 +199,7 @@ int main(int argc, char **argv) {
         size_t length = strlen(argv[at]);
         while (length > 1 && argv[at][length - 1] == '/')
             argv[at][--length] = '\0';
-        if (has_model(argv[at]))
+        if (has_model(argv[at]) || is_light(argv[at]))
             run_case(&o, argv[at], &n);
         else if (!run_folder(&o, argv[at], &n))
             fprintf(stderr, "%s: no cases in it\n", argv[at]), n.failed++;

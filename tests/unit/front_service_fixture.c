@@ -420,7 +420,7 @@ int client_receive(struct client *c, char *answer, size_t room, size_t *size) {
         *size = kept;
     memmove(c->buffer, c->buffer + total, c->have - total);
     c->have -= total;
-    return atoi(answer + strlen("HTTP/1.1 "));
+    return (int)strtol(answer + strlen("HTTP/1.1 "), NULL, 10);
 }
 
 bool client_closed(struct client *c) {

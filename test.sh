@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs what the tests need, builds everything with gcc and with clang, and runs every test.
+# Installs what the tests need, builds everything with gcc and with clang, and runs every test (the
+# unit tests once more, and the fuzz targets, under clang's sanitizers).
 # May be run again, and is then quick. Ends with ctest's summary.
 set -eu
 cd "$(dirname "$0")"
@@ -34,8 +35,18 @@ build() {
     }
 }
 
-# The second compiler only compiles: its warnings are errors too.
-build build/clang -DCMAKE_C_COMPILER=clang-14
+# The second compiler has the sanitizers: unit tests and fuzz targets run under them, for a bounded
+# time. Its warnings are errors too.
+build build/clang -DCMAKE_C_COMPILER=clang-14 -DCMAKE_BUILD_TYPE=Debug -DSTRONGROOM_FUZZ=ON \
+    -DSTRONGROOM_SANITIZE=ON
 build build -DCMAKE_C_COMPILER=gcc
+
+echo "unit tests and fuzz targets under the sanitizers"
+ctest --test-dir build/clang --output-on-failure --no-tests=error -j 2 -L 'unit|fuzz' \
+    >build/clang/ctest.log 2>&1 || {
+    cat build/clang/ctest.log
+    exit 1
+}
+tail -n 8 build/clang/ctest.log
 
 exec ctest --test-dir build --output-on-failure --no-tests=error -j 2

@@ -405,7 +405,7 @@ Test(sandbox, it_fails_closed) {
         scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
         seccomp_rule_add(filter, SCMP_ACT_ERRNO(EINVAL), SCMP_SYS(seccomp), 0);
         seccomp_rule_add(filter, SCMP_ACT_ERRNO(EINVAL), SCMP_SYS(prctl), 1,
-                         SCMP_A0(SCMP_CMP_EQ, PR_SET_SECCOMP));
+                         SCMP_A0(SCMP_CMP_EQ, PR_SET_SECCOMP, 0));
         seccomp_load(filter);
         struct error error = {0};
         _exit(sandbox_enter(ROLE_WORKER, NULL, 0, &error) == STATUS_UNAVAILABLE ? 0 : 1);

@@ -255,17 +255,37 @@ static void right_range(void *arg, size_t begin, size_t end) {
     }
 }
 
-/* Fewer columns than a tile has: sums down the packed panel, one column at a time. */
+/* Dot products of one column of B with all rows of a packed panel: rows are the lanes, and four
+ * sums side by side hide the latency of the additions. */
+#define NARROW(rows)                                                                               \
+    static void narrow_##rows(const float *panel, const float *b, size_t b_step, size_t k,         \
+                              float *out) {                                                        \
+        typedef float lanes __attribute__((vector_size(rows * 4)));                                \
+        typedef float loose __attribute__((vector_size(rows * 4), aligned(4)));                    \
+        lanes sum[4] = {{0}};                                                                      \
+        size_t at = 0;                                                                             \
+        for (; at + 4 <= k; at += 4)                                                               \
+            for (size_t i = 0; i < 4; i++)                                                         \
+                sum[i] += *(const loose *)(panel + (at + i) * rows) * b[(at + i) * b_step];        \
+        for (; at < k; at++)                                                                       \
+            sum[0] += *(const loose *)(panel + at * rows) * b[at * b_step];                        \
+        *(loose *)out = (sum[0] + sum[1]) + (sum[2] + sum[3]);                                     \
+    }
+NARROW(4)
+NARROW(8)
+
+/* Fewer columns than a tile has. */
 static void narrow_columns(const struct job *j, const float *panel, size_t column, size_t columns,
                            float *tile) {
     const struct gemm_packed_shape *g = j->g;
     const size_t mr = j->kernel->rows, nr = j->kernel->columns;
     for (size_t c = 0; c < columns; c++) {
-        float sum[8] = {0};
+        float sum[8];
         const float *b = j->in + column + c;
-        for (size_t at = 0; at < g->k; at++)
-            for (size_t r = 0; r < mr; r++)
-                sum[r] += panel[at * mr + r] * b[at * g->ld_in];
+        if (mr == 8)
+            narrow_8(panel, b, g->ld_in, g->k, sum);
+        else
+            narrow_4(panel, b, g->ld_in, g->k, sum);
         for (size_t r = 0; r < mr; r++)
             tile[r * nr + c] = sum[r];
     }

@@ -232,3 +232,23 @@ Test(reader, functions_are_expanded_where_they_are_called) {
     cr_expect_eq(out->graph->nodes[1].inputs[0], out->graph->nodes[0].outputs[0]);
     cr_expect(str_is(out->graph->output_names[0], "y"));
 }
+
+Test(reader, an_attribute_has_only_the_array_that_its_type_says) {
+    struct message g = relu_graph(), inner = {.size = 0}, a = {.size = 0};
+    struct message n = model_node("If", "x", "q");
+    struct model *m = NULL;
+    put(&inner, GRAPH_NODE, model_node("Neg", "y", "n"));
+    model_text(&a, 1, "then_branch");
+    model_put(&a, 6, &inner);
+    for (uint64_t i = 0; i < 5; i++)
+        model_int(&a, 8, i);
+    model_int(&a, 20, 7); /* INTS, though a graph is there too */
+    model_put(&n, 5, &a);
+    put(&g, GRAPH_NODE, n);
+    cr_assert_eq(read_graph(&g, &m), STATUS_OK, "%s", error.message);
+    const struct node *node = &m->graph->nodes[1];
+    cr_expect_eq(node->attributes[0].count, 5);
+    cr_expect_null(node->attributes[0].graphs);
+    cr_expect_null(node->attributes[0].g);
+    cr_expect_eq(node->implicit_count, 0);
+}

@@ -1,5 +1,6 @@
 #include "server/ledger/admission.h"
 
+#include "base/buf.h"
 #include "base/log.h"
 #include "base/name.h"
 #include "server/ledger/act.h"
@@ -64,8 +65,12 @@ void admission_grant(struct ledger *ledger, struct ticket *ticket) {
 
 /* "name/version", or "name" where the caller named no version. */
 static void set_target(struct ticket *ticket, const char *name, const char *version) {
-    snprintf(ticket->record.target, sizeof ticket->record.target, "%s%s%s", name,
-             version[0] ? "/" : "", version);
+    struct buf target = buf_of(ticket->record.target, sizeof ticket->record.target - 1);
+    buf_string(&target, name);
+    if (version[0])
+        buf_u8(&target, '/');
+    buf_string(&target, version);
+    ticket->record.target[target.size] = '\0';
 }
 
 static void admit_model(struct ledger *ledger, struct ticket *ticket, const char *name,

@@ -34,18 +34,53 @@ static int64_t counted(uint64_t value) {
     return value > (uint64_t)AUDIT_RECORD_INTEGER_MAX ? AUDIT_RECORD_INTEGER_MAX : (int64_t)value;
 }
 
+static struct audit_record audit_record_of(const struct commit_record *r) {
+    return (struct audit_record){.time = r->time,
+                                 .tenant = r->tenant,
+                                 .key = r->key,
+                                 .action = r->action,
+                                 .target = r->target,
+                                 .outcome = r->outcome,
+                                 .request = r->request,
+                                 .units = counted(r->units),
+                                 .client = r->client};
+}
+
 struct audit_record commit_audit_record(const struct commit_record *r) {
-    struct audit_record a = {.time = r->time,
-                             .tenant = r->tenant,
-                             .key = r->key,
-                             .action = r->action,
-                             .target = r->target,
-                             .outcome = r->outcome,
-                             .request = r->request,
-                             .units = counted(r->units),
-                             .client = r->client};
+    struct audit_record a = audit_record_of(r);
     random_bytes(a.salt, sizeof a.salt);
     return a;
+}
+
+/* Add to the group's counts; most requests of a group are of few keys and models. */
+static size_t add_usage(struct store_usage *usage, size_t count, const struct commit_record *r) {
+    const struct store_usage one = {
+        .tenant = r->usage_tenant,
+        .key = r->key,
+        .model = r->target,
+        .day = (int32_t)(r->time / DAY_US),
+        .requests = 1,
+        .errors = strcmp(r->outcome, "OK") != 0,
+        .compute_us = counted(r->compute_us),
+        .bytes_in = counted(r->bytes_in),
+        .bytes_out = counted(r->bytes_out),
+    };
+    for (size_t i = 0; i < count; i++) {
+        struct store_usage *u = &usage[i], sum = *u;
+        if (u->tenant != one.tenant || u->day != one.day || strcmp(u->key, one.key) != 0 ||
+            strcmp(u->model, one.model) != 0)
+            continue;
+        sum.requests++;
+        sum.errors += one.errors;
+        if (__builtin_add_overflow(u->compute_us, one.compute_us, &sum.compute_us) ||
+            __builtin_add_overflow(u->bytes_in, one.bytes_in, &sum.bytes_in) ||
+            __builtin_add_overflow(u->bytes_out, one.bytes_out, &sum.bytes_out))
+            continue;
+        *u = sum;
+        return count;
+    }
+    usage[count] = one;
+    return count + 1;
 }
 
 struct commit_answer *commit_answer_new(bool performed, enum status status, const char *message,
@@ -97,22 +132,13 @@ void commit_tell(struct link *reply, uint64_t ticket, struct commit_answer *answ
 
 static void commit_group(struct commit *c, size_t count) {
     size_t usage_count = 0;
+    uint8_t salts[GROUP_MAX][AUDIT_RECORD_SALT_SIZE];
+    random_bytes(salts, count * sizeof *salts);
     for (size_t i = 0; i < count; i++) {
-        const struct commit_record *r = &c->group[i];
-        c->records[i] = commit_audit_record(r);
-        if (!r->usage_tenant)
-            continue;
-        c->usage[usage_count++] = (struct store_usage){
-            .tenant = r->usage_tenant,
-            .key = r->key,
-            .model = r->target,
-            .day = (int32_t)(r->time / DAY_US),
-            .requests = 1,
-            .errors = strcmp(r->outcome, "OK") != 0,
-            .compute_us = counted(r->compute_us),
-            .bytes_in = counted(r->bytes_in),
-            .bytes_out = counted(r->bytes_out),
-        };
+        c->records[i] = audit_record_of(&c->group[i]);
+        memcpy(c->records[i].salt, salts[i], sizeof *salts);
+        if (c->group[i].usage_tenant)
+            usage_count = add_usage(c->usage, usage_count, &c->group[i]);
     }
     struct error error = {0};
     enum status status =

@@ -12,11 +12,14 @@
 #include <time.h>
 
 #define INPUT_STEP ((size_t)64 << 10)
+#define SHORT_US                                                                                   \
+    500 /* a run that others may wait for: some ten times what waking one of them costs */
 #define INPUT_KEPT ((size_t)8 << 20) /* memory for inputs that a thread keeps between requests */
 
 struct infer {
     struct infer_options options;
     _Atomic bool leaving;
+    pthread_mutex_t taking; /* held by the thread that takes from the ring */
     unsigned count;
     pthread_t threads[];
 };
@@ -24,6 +27,8 @@ struct infer {
 /* What one thread needs for one request, kept from one to the next. */
 struct runner {
     const struct infer_options *options;
+    pthread_mutex_t *taking;
+    bool leads; /* holds `taking` */
     struct arena inputs;
     struct ring_request request;
     struct ring_response response;
@@ -54,7 +59,12 @@ static enum status run_session(struct runner *r, uint32_t slot, struct resident 
         return late(error);
     enum status status =
         session_run(model->session, r->values, input_count, deadline, outputs, output_count, error);
-    r->response.compute_us = (now_ns() - began) / 1000;
+    uint64_t took = (now_ns() - began) / 1000;
+    r->response.compute_us = took;
+    uint32_t usual = atomic_load_explicit(&model->usual_us, memory_order_relaxed);
+    took = took < UINT32_MAX / 4 ? took : UINT32_MAX / 4;
+    usual = usual ? (uint32_t)((3 * (uint64_t)usual + took) / 4) : (uint32_t)took;
+    atomic_store_explicit(&model->usual_us, usual ? usual : 1, memory_order_relaxed);
     if (status != STATUS_OK)
         return status;
     const struct tensors_out to = {.session = session,
@@ -85,6 +95,14 @@ static enum status run_model(struct runner *r, uint32_t slot, struct resident *m
     return status;
 }
 
+static void lead(struct runner *r, bool leads) {
+    if (leads && !r->leads)
+        pthread_mutex_lock(r->taking);
+    else if (!leads && r->leads)
+        pthread_mutex_unlock(r->taking);
+    r->leads = leads;
+}
+
 static enum status answer(struct runner *r, uint32_t slot, struct error *error) {
     uint64_t most = now_ns() + r->options->deadline_ms * 1000000u;
     enum status status = ring_take(r->options->ring, slot, &r->request, error);
@@ -96,6 +114,9 @@ static enum status answer(struct runner *r, uint32_t slot, struct error *error) 
     struct resident *model = resident_get(r->options->table, r->request.model);
     if (!model)
         return status_fail(error, STATUS_UNAVAILABLE, "the model was unloaded");
+    uint32_t usual = atomic_load_explicit(&model->usual_us, memory_order_relaxed);
+    if (usual == 0 || usual > SHORT_US)
+        lead(r, false);
     status = run_model(r, slot, model, deadline, error);
     resident_release(r->options->table, model);
     return status;
@@ -137,10 +158,14 @@ static void *run(void *context) {
         return NULL;
     }
     r->options = &infer->options;
+    r->taking = &infer->taking;
     begin_inputs(r);
-    while (!atomic_load(&infer->leaving))
+    while (!atomic_load(&infer->leaving)) {
+        lead(r, true);
         if (ring_next(r->options->ring, 60000, &slot))
             serve(r, slot);
+    }
+    lead(r, false);
     arena_free(&r->inputs);
     free(r->values);
     free(r);
@@ -152,6 +177,7 @@ static void join(struct infer *infer) {
     ring_stop(infer->options.ring);
     for (unsigned i = 0; i < infer->count; i++)
         pthread_join(infer->threads[i], NULL);
+    pthread_mutex_destroy(&infer->taking);
 }
 
 enum status infer_new(const struct infer_options *options, struct infer **infer,
@@ -160,6 +186,7 @@ enum status infer_new(const struct infer_options *options, struct infer **infer,
     if (!made)
         return status_fail(error, STATUS_UNAVAILABLE, "out of memory");
     made->options = *options;
+    pthread_mutex_init(&made->taking, NULL);
     while (made->count < options->threads &&
            pthread_create(&made->threads[made->count], NULL, run, made) == 0)
         made->count++;

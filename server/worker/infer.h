@@ -1,7 +1,8 @@
 /* Running requests: threads that take slots from the ring, run the model, and answer in the slot.
  *
- * There are more threads than models can run at once, so that requests for one slow model do not
- * keep those for another waiting; requests for the same model wait for each other, no longer than
+ * One thread at a time takes from the ring. It runs what is short itself, without waking anybody;
+ * before a long run it lets the next thread take over, so that requests for a slow model do not
+ * keep those for another waiting. Requests for the same model wait for each other, no longer than
  * their deadline. What a request brought and made is wiped before the next one is taken.
  *
  * Threads: infer_new and infer_free belong to the main thread. */

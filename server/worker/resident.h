@@ -17,6 +17,7 @@
 #include "server/worker/plaintext.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdint.h>
 
 struct resident {
@@ -24,6 +25,7 @@ struct resident {
     struct plaintext plaintext;
     struct session *session;
     pthread_mutex_t running;
+    _Atomic uint32_t usual_us;          /* what a run takes, averaged; 0: not known yet */
     size_t output_count;                /* in the signature */
     uint32_t outputs[RING_TENSORS_MAX]; /* the session's index of each */
     char *signature;                    /* JSON, for front */

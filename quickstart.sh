@@ -3,6 +3,7 @@
 # folder of its own, makes the tenant `demo`, seals and uploads the example models, asks each a real
 # question, and leaves the server running in the foreground. See --help.
 set -eu
+from=$PWD
 cd "$(dirname "$0")"
 here=$PWD
 
@@ -19,7 +20,7 @@ TEXT
 
 once=no
 data=$here/strongroom-data
-port=8443
+port=
 while [ $# -gt 0 ]; do
     case $1 in
     --once) once=yes ;;
@@ -30,7 +31,18 @@ while [ $# -gt 0 ]; do
     esac
     shift
 done
-case $port in '' | *[!0-9]*) echo "quickstart.sh: --port: found \"$port\", expected a number" >&2; exit 2 ;; esac
+case $port in *[!0-9]*) echo "quickstart.sh: --port: found \"$port\", expected a number" >&2; exit 2 ;; esac
+case $data in /*) ;; *) data=$from/$data ;; esac
+# A folder that is there keeps its configuration.
+if [ -f "$data/strongroom.yaml" ]; then
+    has=$(sed -n 's/^ *- *"127\.0\.0\.1:\([0-9]*\)".*/\1/p' "$data/strongroom.yaml" | head -n 1)
+    if [ -z "$has" ] || { [ -n "$port" ] && [ "$port" != "$has" ]; }; then
+        echo "quickstart.sh: $data/strongroom.yaml listens on 127.0.0.1:${has:-?}, not on ${port:-127.0.0.1}; use --port $has or another --data" >&2
+        exit 2
+    fi
+    port=$has
+fi
+port=${port:-8443}
 
 if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then bold=$(printf '\033[1m'); plain=$(printf '\033[0m'); else bold=; plain=; fi
 step() { printf '\n%s== %s%s\n' "$bold" "$*" "$plain"; }
@@ -56,7 +68,7 @@ if curl -s --max-time 2 --cacert "$cacert" "$url/v2/health/live" >/dev/null 2>&1
     echo "quickstart.sh: something answers on $url already; stop it, or use --port and --data" >&2
     exit 1
 fi
-"$bin/strongroomd" --config "$data/strongroom.yaml" 2>"$data/strongroomd.log" &
+"$bin/strongroomd" --config "$data/strongroom.yaml" 2>>"$data/strongroomd.log" &
 server=$!
 stop() {
     kill "$server" 2>/dev/null || true
@@ -127,16 +139,17 @@ strongroom doctor || failed=1
 
 step "Try it yourself"
 cat <<TEXT
-export STRONGROOM_KEY=\$(cat $keyfile)
-curl --cacert $cacert -H "Authorization: Bearer \$STRONGROOM_KEY" $url/v2/models/digits
-curl --cacert $cacert -H "Authorization: Bearer \$STRONGROOM_KEY" -H 'Content-Type: application/json' \\
-     --data @examples/digits/question.json $url/v2/models/digits/infer
-curl --cacert $cacert -H "Authorization: Bearer \$STRONGROOM_KEY" $url/v1/audit
+export STRONGROOM_KEY=\$(cat '$keyfile')
+curl --cacert '$cacert' -H "Authorization: Bearer \$STRONGROOM_KEY" $url/v2/models/digits
+curl --cacert '$cacert' -H "Authorization: Bearer \$STRONGROOM_KEY" -H 'Content-Type: application/json' \\
+     --data '@$here/examples/digits/question.json' $url/v2/models/digits/infer
+curl --cacert '$cacert' -H "Authorization: Bearer \$STRONGROOM_KEY" $url/v1/audit
 TEXT
 
 if [ $once = yes ]; then
-    stop
     trap - EXIT
+    kill "$server"
+    wait "$server" || { echo "quickstart.sh: the server did not stop cleanly" >&2; failed=1; }
     if [ $failed = 0 ]; then
         step "All answers were as expected"
     else

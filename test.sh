@@ -4,20 +4,27 @@
 # May be run again, and is then quick. Ends with ctest's summary.
 set -eu
 cd "$(dirname "$0")"
+if [ $# -ne 0 ]; then
+    echo "usage: ./test.sh (takes no arguments; single tests: ctest --test-dir build -R NAME)" >&2
+    exit 2
+fi
 
 packaging/dependencies.sh test
 cmake/civetweb.sh
 
-# The clients of the end-to-end tests. Without them those tests are skipped by name.
+# The clients of the end-to-end tests. Without one, its tests are skipped by name.
 client=build/client-venv
-if ! "$client/bin/python" -c 'import tritonclient.http' >/dev/null 2>&1; then
+for package in 'tritonclient[http]' kserve; do
+    name=${package%%\[*}
+    "$client/bin/python" -c "import $name" >/dev/null 2>&1 && continue
     mkdir -p build
-    if python3 -m venv "$client" && "$client/bin/pip" install --quiet 'tritonclient[http]' numpy; then
-        echo "installed tritonclient in $client"
+    [ -x "$client/bin/pip" ] || python3 -m venv "$client" || break
+    if "$client/bin/pip" install --quiet "$package" numpy; then
+        echo "installed $package in $client"
     else
-        echo "tritonclient could not be installed: its tests will be skipped"
+        echo "$package could not be installed: its tests will be skipped"
     fi
-fi
+done
 
 # build FOLDER [CMAKE ARGUMENT...]: quiet while it goes well.
 build() {

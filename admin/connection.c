@@ -132,10 +132,6 @@ bool connection_is_server(const struct connection *connection) {
     return connection->socket >= 0;
 }
 
-const struct config *connection_config(const struct connection *connection) {
-    return &connection->config;
-}
-
 static enum status send_line(int fd, char *line, struct error *error) {
     size_t size = strlen(line), sent = 0;
     line[size++] = '\n'; /* in place of the terminator: what follows is not text any more */

@@ -20,7 +20,6 @@ MUST_USE enum status connection_open(const struct cli *cli, struct connection **
 void connection_close(struct connection *connection);
 /* True where a running server answers. */
 bool connection_is_server(const struct connection *connection);
-const struct config *connection_config(const struct connection *connection);
 
 /* Carry out `request`, whose reference is taken (NULL is reported as want of memory); *result is a
  * new reference. */

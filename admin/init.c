@@ -59,7 +59,7 @@ static const char configuration[] =
     "#   body_bytes: 67108864         # of an inference request\n"
     "#   model_bytes: 4294967296      # of a sealed model\n"
     "#   connections: 128             # at once, a thread each\n"
-    "#   connections_per_source: 128  # at once from one address\n"
+    "#   connections_per_source: 64  # at once from one address\n"
     "#   request_timeout_ms: 30000    # for the headers and body of a request\n"
     "#   deadline_ms: 60000           # for a model's run\n";
 

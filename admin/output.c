@@ -68,7 +68,8 @@ enum status output_done(struct error *error) {
     return STATUS_OK;
 }
 
-enum status output_json(const json_t *object, struct error *error) {
+/* One JSON object on a line. */
+static enum status print_json(const json_t *object, struct error *error) {
     if (json_dumpf(object, stdout, JSON_COMPACT) != 0)
         return status_fail(error, STATUS_UNAVAILABLE, "cannot write the result");
     putchar('\n');
@@ -80,7 +81,7 @@ enum status output_facts(const struct cli *cli, const json_t *object,
     int width = 0;
     char cell[CELL_MAX];
     if (cli->json)
-        return output_json(object, error);
+        return print_json(object, error);
     for (size_t i = 0; i < count; i++)
         if (member_of(object, fields[i].member) && (int)strlen(fields[i].title) > width)
             width = (int)strlen(fields[i].title);
@@ -114,7 +115,7 @@ enum status output_table(const struct cli *cli, const json_t *result, const char
     const json_t *rows = json_object_get(result, member), *row;
     size_t index;
     if (cli->json)
-        return output_json(result, error);
+        return print_json(result, error);
     if (json_array_size(rows) == 0) {
         printf("%s\n", empty);
         return output_done(error);

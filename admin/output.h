@@ -30,8 +30,6 @@ MUST_USE enum status output_facts(const struct cli *cli, const json_t *object,
 MUST_USE enum status output_table(const struct cli *cli, const json_t *result, const char *member,
                                   const struct output_field *fields, size_t count,
                                   const char *empty, struct error *error);
-/* One JSON object on a line. */
-MUST_USE enum status output_json(const json_t *object, struct error *error);
 /* A time as RFC 3339 in UTC, to the second. */
 #define OUTPUT_TIME_SIZE 32
 void output_time(int64_t microseconds, char text[OUTPUT_TIME_SIZE]);

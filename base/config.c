@@ -204,7 +204,7 @@ static enum status fill(const struct yaml_config *y, const char *folder, struct 
     c->limits.body_bytes = PICK(limits, body_bytes, (uint64_t)64 << 20);
     c->limits.model_bytes = PICK(limits, model_bytes, (uint64_t)4 << 30);
     c->limits.connections = PICK(limits, connections, 128);
-    c->limits.connections_per_source = PICK(limits, connections_per_source, 128);
+    c->limits.connections_per_source = PICK(limits, connections_per_source, 64);
     c->limits.request_timeout_ms = PICK(limits, request_timeout_ms, 30000);
     c->limits.deadline_ms = PICK(limits, deadline_ms, 60000);
 #undef PICK

@@ -42,7 +42,7 @@ struct config {
         uint64_t body_bytes;             /* an inference request; default 64 MiB */
         uint64_t model_bytes;            /* a sealed model; default 4 GiB */
         uint32_t connections;            /* at once, a thread each; default 128 */
-        uint32_t connections_per_source; /* at once from one address; default 128 */
+        uint32_t connections_per_source; /* at once from one address; default 64 */
         uint32_t request_timeout_ms;     /* headers and body of a request; default 30000 */
         uint32_t deadline_ms;            /* a model's run, at most; default 60000 */
     } limits;

@@ -47,12 +47,6 @@ void executor_reset(struct executor *e) {
     arena_clear(&e->scratch);
 }
 
-void executor_trim(struct executor *e) {
-    for (size_t i = 0; i < EXECUTOR_DEPTH; i++)
-        arena_trim(&e->heaps[i]);
-    arena_trim(&e->scratch);
-}
-
 static enum status check_deadline(const struct executor *e, struct error *error) {
     struct timespec now;
     if (e->deadline == 0)

@@ -48,8 +48,6 @@ MUST_USE enum status executor_run(struct executor *e, const struct graph *g,
                                   struct value *outputs, struct error *error);
 /* Wipe everything of the last run, keeping the memory for the next. */
 void executor_reset(struct executor *e);
-/* Give back the memory that executor_reset kept. */
-void executor_trim(struct executor *e);
 /* A plan for these inputs, as executor_run would use: for inspection. */
 MUST_USE enum status executor_plan(struct executor *e, const struct graph *g,
                                    const struct value *inputs, size_t input_count,

@@ -281,11 +281,6 @@ void session_release(struct session *s) {
     s->open = false;
 }
 
-void session_trim(struct session *s) {
-    if (!s->open)
-        executor_trim(&s->executor);
-}
-
 /* ---- cost ---- */
 
 /* Multiply-adds of one planned node: for the operators that dominate, by their definitions. */

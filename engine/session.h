@@ -80,8 +80,6 @@ MUST_USE enum status session_run(struct session *s, const struct value *inputs, 
                                  uint64_t deadline, struct value *outputs, size_t output_count,
                                  struct error *error);
 void session_release(struct session *s);
-/* Give back the memory that earlier runs took and later ones would use again; no run is open. */
-void session_trim(struct session *s);
 
 /* What a run with these inputs (data may be NULL) would take, without running it. */
 MUST_USE enum status session_cost(struct session *s, const struct value *inputs, size_t input_count,

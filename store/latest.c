@@ -6,7 +6,8 @@ static bool is_number(const char *version) {
     return version[0] != '\0' && version[strspn(version, "0123456789")] == '\0';
 }
 
-int latest_compare_numbers(const char *a, const char *b) {
+/* Two versions of digits only, by their number, however long: <0, 0, >0. */
+static int compare_numbers(const char *a, const char *b) {
     a += strspn(a, "0");
     b += strspn(b, "0");
     size_t la = strlen(a), lb = strlen(b);
@@ -28,9 +29,8 @@ void latest_consider(struct latest *latest, const struct store_model *model) {
         latest->ready = true;
     }
     bool number = is_number(model->version);
-    if (!latest->found ||
-        (number && latest->all_numbers &&
-         latest_compare_numbers(model->version, latest->best_number.version) >= 0))
+    if (!latest->found || (number && latest->all_numbers &&
+                           compare_numbers(model->version, latest->best_number.version) >= 0))
         latest->best_number = *model;
     latest->all_numbers = latest->all_numbers && number;
     latest->last_made = *model;

@@ -20,7 +20,4 @@ void latest_consider(struct latest *latest, const struct store_model *model);
 /* NULL where no version was considered. */
 const struct store_model *latest_model(const struct latest *latest);
 
-/* Compare two versions of digits only by their number, however long: <0, 0, >0. */
-int latest_compare_numbers(const char *a, const char *b);
-
 #endif

@@ -4,7 +4,10 @@
 
 #include "base/buf.h"
 
-const struct scope scope_table[SCOPE_COUNT] = {
+static const struct {
+    uint32_t bit;
+    const char *name;
+} scopes_known[] = {
     {SCOPE_MODELS_READ, "models:read"},
     {SCOPE_MODELS_WRITE, "models:write"},
     {SCOPE_INFER, "infer"},
@@ -12,11 +15,13 @@ const struct scope scope_table[SCOPE_COUNT] = {
     {SCOPE_USAGE_READ, "usage:read"},
     {SCOPE_KEYS_WRITE, "keys:write"},
 };
+#define SCOPE_COUNT (sizeof scopes_known / sizeof scopes_known[0])
 
 static uint32_t scope_bit(const char *name, size_t length) {
     for (size_t i = 0; i < SCOPE_COUNT; i++)
-        if (strlen(scope_table[i].name) == length && memcmp(scope_table[i].name, name, length) == 0)
-            return scope_table[i].bit;
+        if (strlen(scopes_known[i].name) == length &&
+            memcmp(scopes_known[i].name, name, length) == 0)
+            return scopes_known[i].bit;
     return 0;
 }
 
@@ -48,11 +53,11 @@ enum status scope_parse(const char *text, uint32_t *scopes, struct error *error)
 void scope_format(uint32_t scopes, char text[SCOPE_TEXT_MAX]) {
     struct buf out = buf_of(text, SCOPE_TEXT_MAX);
     for (size_t i = 0; i < SCOPE_COUNT; i++) {
-        if (!(scopes & scope_table[i].bit))
+        if (!(scopes & scopes_known[i].bit))
             continue;
         if (out.size)
             buf_u8(&out, ',');
-        buf_string(&out, scope_table[i].name);
+        buf_string(&out, scopes_known[i].name);
     }
     buf_u8(&out, 0);
 }

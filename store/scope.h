@@ -1,7 +1,7 @@
 /* What an API key may do: a bit for each scope, and the names that people write.
  *
- * The table of names is here and nowhere else. A name or a bit that is not in it is refused, never
- * stored: a scope that this version does not enforce must not look as if it were.
+ * The table of names is in scope.c and nowhere else. A name or a bit that is not in it is refused,
+ * never stored: a scope that this version does not enforce must not look as if it were.
  *
  * Threads: pure functions. Input: untrusted. */
 #ifndef STORE_SCOPE_H
@@ -19,14 +19,6 @@
 #define SCOPE_USAGE_READ (UINT32_C(1) << 4)
 #define SCOPE_KEYS_WRITE (UINT32_C(1) << 5)
 #define SCOPE_ALL ((UINT32_C(1) << 6) - 1)
-
-struct scope {
-    uint32_t bit;
-    const char *name;
-};
-
-#define SCOPE_COUNT 6
-extern const struct scope scope_table[SCOPE_COUNT];
 
 /* Room for every name, the commas between them and the end. */
 #define SCOPE_TEXT_MAX 96

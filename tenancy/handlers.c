@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "crypto/random.h"
+#include "tenancy/arguments.h"
 
 struct audit_record handlers_record(struct tenancy *tenancy, const char *action,
                                     const char *tenant_uid, const char *target) {
@@ -35,6 +36,22 @@ enum status handlers_no_memory(json_t *object, struct error *error) {
     return status_fail(error, STATUS_UNAVAILABLE, "out of memory");
 }
 
+enum status handlers_respond(json_t *made, json_t **response, struct error *error) {
+    if (!made)
+        return handlers_no_memory(NULL, error);
+    *response = made;
+    return STATUS_OK;
+}
+
+enum status handlers_tenant_named(struct tenancy *tenancy, const json_t *request,
+                                  struct store_tenant *tenant, struct error *error) {
+    const char *name = NULL;
+    enum status status = arguments_text(request, "tenant", &name, error);
+    if (status == STATUS_OK)
+        status = store_tenant_find(tenancy->store, name, tenant, error);
+    return status;
+}
+
 static void format_id(char text[24], int64_t id) {
     snprintf(text, 24, "%" PRId64, id);
 }
@@ -47,21 +64,46 @@ static enum status add_name(void *context, const struct store_tenant *tenant, st
     return STATUS_OK;
 }
 
-enum status handlers_tenant_names(struct tenancy *tenancy, json_t **names, struct error *error) {
-    json_t *made = json_object();
-    if (!made)
-        return handlers_no_memory(NULL, error);
-    enum status status = store_tenant_list(tenancy->store, add_name, made, error);
+enum status handlers_listing_open(struct tenancy *tenancy, const json_t *request,
+                                  struct handlers_listing *listing, struct error *error) {
+    const char *name = NULL;
+    struct store_tenant tenant = {0};
+    struct handlers_listing opened = {.rows = json_array(), .names = json_object()};
+    enum status status = opened.rows && opened.names ? STATUS_OK : handlers_no_memory(NULL, error);
     if (status == STATUS_OK)
-        *names = made;
-    else
-        json_decref(made);
-    return status;
+        status = arguments_optional_text(request, "tenant", &name, error);
+    if (status == STATUS_OK && name)
+        status = store_tenant_find(tenancy->store, name, &tenant, error);
+    if (status == STATUS_OK)
+        status = store_tenant_list(tenancy->store, add_name, opened.names, error);
+    if (status != STATUS_OK) {
+        json_decref(opened.rows);
+        json_decref(opened.names);
+        return status;
+    }
+    opened.tenant = tenant.id;
+    *listing = opened;
+    return STATUS_OK;
 }
 
-const char *handlers_tenant_name(const json_t *names, int64_t id) {
+const char *handlers_listing_tenant(const struct handlers_listing *listing, int64_t id) {
     char text[24];
     format_id(text, id);
-    const char *name = json_string_value(json_object_get(names, text));
+    const char *name = json_string_value(json_object_get(listing->names, text));
     return name ? name : "";
+}
+
+enum status handlers_listing_add(struct handlers_listing *listing, json_t *row,
+                                 struct error *error) {
+    return json_array_append_new(listing->rows, row) == 0 ? STATUS_OK
+                                                          : handlers_no_memory(NULL, error);
+}
+
+enum status handlers_listing_close(struct handlers_listing *listing, const char *name,
+                                   enum status status, json_t **response, struct error *error) {
+    if (status == STATUS_OK)
+        status = handlers_respond(json_pack("{s:O}", name, listing->rows), response, error);
+    json_decref(listing->rows);
+    json_decref(listing->names);
+    return status;
 }

@@ -20,12 +20,31 @@ struct audit_record handlers_record(struct tenancy *tenancy, const char *action,
 void handlers_tell(struct tenancy *tenancy, const struct tenancy_change *change);
 /* Put `value` (its reference is taken) under `name`; false where either ran out of memory. */
 bool handlers_put(json_t *object, const char *name, json_t *value);
+/* Answer with `made` (its reference is taken); NULL means that memory ran out. */
+MUST_USE enum status handlers_respond(json_t *made, json_t **response, struct error *error);
 /* STATUS_UNAVAILABLE for want of memory; drops `object`. */
 enum status handlers_no_memory(json_t *object, struct error *error);
-/* Names of tenants by row id, for listings over all tenants. */
-MUST_USE enum status handlers_tenant_names(struct tenancy *tenancy, json_t **names,
-                                           struct error *error);
-/* Name of the tenant with this row id in what handlers_tenant_names gave; "" where it is not. */
-const char *handlers_tenant_name(const json_t *names, int64_t id);
+/* The tenant that the argument `tenant` names. */
+MUST_USE enum status handlers_tenant_named(struct tenancy *tenancy, const json_t *request,
+                                           struct store_tenant *tenant, struct error *error);
+
+/* A listing over one tenant, or over all: rows, and the names of tenants by row id. */
+struct handlers_listing {
+    json_t *rows, *names;
+    int64_t tenant; /* row id, 0: all */
+};
+
+/* Begin a listing over the tenant of the optional argument `tenant`. */
+MUST_USE enum status handlers_listing_open(struct tenancy *tenancy, const json_t *request,
+                                           struct handlers_listing *listing, struct error *error);
+/* Name of the tenant with this row id; "" where there is none. */
+const char *handlers_listing_tenant(const struct handlers_listing *listing, int64_t id);
+/* Append `row`, whose reference is taken; NULL means that memory ran out. */
+MUST_USE enum status handlers_listing_add(struct handlers_listing *listing, json_t *row,
+                                          struct error *error);
+/* The end of one: where `status` is STATUS_OK answer {"`name`": rows}. Drops the listing. */
+MUST_USE enum status handlers_listing_close(struct handlers_listing *listing, const char *name,
+                                            enum status status, json_t **response,
+                                            struct error *error);
 
 #endif

@@ -42,13 +42,9 @@ enum status handlers_audit_list(struct tenancy *tenancy, const json_t *request, 
     if (status == STATUS_OK)
         status = store_audit_list(tenancy->store, name ? tenant.uid : NULL, (uint64_t)before,
                                   (size_t)limit, add_record, rows, error);
-    if (status == STATUS_OK) {
-        json_t *made = json_pack("{s:O,s:I}", "records", rows, "size", (json_int_t)size);
-        if (made)
-            *response = made;
-        else
-            status = handlers_no_memory(NULL, error);
-    }
+    if (status == STATUS_OK)
+        status = handlers_respond(json_pack("{s:O,s:I}", "records", rows, "size", (json_int_t)size),
+                                  response, error);
     json_decref(rows);
     return status;
 }
@@ -102,8 +98,5 @@ enum status handlers_status(struct tenancy *tenancy, const json_t *request, json
                   meta.verifier, "store_version", version, "store_version_known",
                   store_version_known(), "tenants", counts.tenants, "keys", counts.keys, "models",
                   counts.models, "records", (json_int_t)records);
-    if (!made)
-        return handlers_no_memory(NULL, error);
-    *response = made;
-    return STATUS_OK;
+    return handlers_respond(made, response, error);
 }

@@ -37,6 +37,17 @@ static enum status read_new(const json_t *request, struct store_key *key, struct
     return status;
 }
 
+/* Tell of what was done to the key, and answer with it. */
+static enum status done(struct tenancy *tenancy, enum tenancy_event event,
+                        const struct store_tenant *tenant, const struct store_key *key,
+                        json_t **response, struct error *error) {
+    handlers_tell(tenancy, &(struct tenancy_change){.event = event,
+                                                    .tenant = tenant->id,
+                                                    .tenant_uid = tenant->uid,
+                                                    .key = key->id});
+    return handlers_respond(describe(key, tenant->name), response, error);
+}
+
 enum status handlers_key_create(struct tenancy *tenancy, const json_t *request, json_t **response,
                                 struct error *error) {
     struct store_key key = {0};
@@ -55,55 +66,23 @@ enum status handlers_key_create(struct tenancy *tenancy, const json_t *request, 
     status = store_key_create(tenancy->store, &key, &record, error);
     if (status != STATUS_OK)
         return status;
-    handlers_tell(tenancy, &(struct tenancy_change){.event = TENANCY_KEY_CREATED,
-                                                    .tenant = tenant.id,
-                                                    .tenant_uid = tenant.uid,
-                                                    .key = key.id});
-    json_t *made = describe(&key, tenant.name);
-    if (!made)
-        return handlers_no_memory(NULL, error);
-    *response = made;
-    return STATUS_OK;
+    return done(tenancy, TENANCY_KEY_CREATED, &tenant, &key, response, error);
 }
 
-struct listing {
-    json_t *rows;
-    const json_t *names;
-};
-
 static enum status add_row(void *context, const struct store_key *key, struct error *error) {
-    const struct listing *listing = context;
-    const char *tenant = handlers_tenant_name(listing->names, key->tenant);
-    if (json_array_append_new(listing->rows, describe(key, tenant)) != 0)
-        return handlers_no_memory(NULL, error);
-    return STATUS_OK;
+    struct handlers_listing *listing = context;
+    const char *tenant = handlers_listing_tenant(listing, key->tenant);
+    return handlers_listing_add(listing, describe(key, tenant), error);
 }
 
 enum status handlers_key_list(struct tenancy *tenancy, const json_t *request, json_t **response,
                               struct error *error) {
-    const char *name = NULL;
-    struct store_tenant tenant = {0};
-    json_t *names = NULL, *rows = json_array();
-    if (!rows)
-        return handlers_no_memory(NULL, error);
-    enum status status = arguments_optional_text(request, "tenant", &name, error);
-    if (status == STATUS_OK && name)
-        status = store_tenant_find(tenancy->store, name, &tenant, error);
-    if (status == STATUS_OK)
-        status = handlers_tenant_names(tenancy, &names, error);
-    struct listing listing = {.rows = rows, .names = names};
-    if (status == STATUS_OK)
-        status = store_key_list(tenancy->store, tenant.id, add_row, &listing, error);
-    if (status == STATUS_OK) {
-        json_t *made = json_pack("{s:O}", "keys", rows);
-        if (made)
-            *response = made;
-        else
-            status = handlers_no_memory(NULL, error);
-    }
-    json_decref(rows);
-    json_decref(names);
-    return status;
+    struct handlers_listing listing;
+    enum status status = handlers_listing_open(tenancy, request, &listing, error);
+    if (status != STATUS_OK)
+        return status;
+    status = store_key_list(tenancy->store, listing.tenant, add_row, &listing, error);
+    return handlers_listing_close(&listing, "keys", status, response, error);
 }
 
 enum status handlers_key_revoke(struct tenancy *tenancy, const json_t *request, json_t **response,
@@ -124,13 +103,5 @@ enum status handlers_key_revoke(struct tenancy *tenancy, const json_t *request, 
         return status;
     if (!key.revoked)
         key.revoked = record.time;
-    handlers_tell(tenancy, &(struct tenancy_change){.event = TENANCY_KEY_REVOKED,
-                                                    .tenant = tenant.id,
-                                                    .tenant_uid = tenant.uid,
-                                                    .key = key.id});
-    json_t *made = describe(&key, tenant.name);
-    if (!made)
-        return handlers_no_memory(NULL, error);
-    *response = made;
-    return STATUS_OK;
+    return done(tenancy, TENANCY_KEY_REVOKED, &tenant, &key, response, error);
 }

@@ -16,44 +16,20 @@ static json_t *describe(const struct store_model *model, const char *tenant_name
                      "commitment", commitment);
 }
 
-struct listing {
-    json_t *rows;
-    const json_t *names;
-};
-
 static enum status add_row(void *context, const struct store_model *model, struct error *error) {
-    const struct listing *listing = context;
-    const char *tenant = handlers_tenant_name(listing->names, model->tenant);
-    if (json_array_append_new(listing->rows, describe(model, tenant)) != 0)
-        return handlers_no_memory(NULL, error);
-    return STATUS_OK;
+    struct handlers_listing *listing = context;
+    const char *tenant = handlers_listing_tenant(listing, model->tenant);
+    return handlers_listing_add(listing, describe(model, tenant), error);
 }
 
 enum status handlers_model_list(struct tenancy *tenancy, const json_t *request, json_t **response,
                                 struct error *error) {
-    const char *name = NULL;
-    struct store_tenant tenant = {0};
-    json_t *names = NULL, *rows = json_array();
-    if (!rows)
-        return handlers_no_memory(NULL, error);
-    enum status status = arguments_optional_text(request, "tenant", &name, error);
-    if (status == STATUS_OK && name)
-        status = store_tenant_find(tenancy->store, name, &tenant, error);
-    if (status == STATUS_OK)
-        status = handlers_tenant_names(tenancy, &names, error);
-    struct listing listing = {.rows = rows, .names = names};
-    if (status == STATUS_OK)
-        status = store_model_list(tenancy->store, tenant.id, add_row, &listing, error);
-    if (status == STATUS_OK) {
-        json_t *made = json_pack("{s:O}", "models", rows);
-        if (made)
-            *response = made;
-        else
-            status = handlers_no_memory(NULL, error);
-    }
-    json_decref(rows);
-    json_decref(names);
-    return status;
+    struct handlers_listing listing;
+    enum status status = handlers_listing_open(tenancy, request, &listing, error);
+    if (status != STATUS_OK)
+        return status;
+    status = store_model_list(tenancy->store, listing.tenant, add_row, &listing, error);
+    return handlers_listing_close(&listing, "models", status, response, error);
 }
 
 /* `version` NULL means the latest. */
@@ -81,11 +57,7 @@ enum status handlers_model_show(struct tenancy *tenancy, const json_t *request, 
         status = find_model(tenancy, request, version, &tenant, &model, error);
     if (status != STATUS_OK)
         return status;
-    json_t *made = describe(&model, tenant.name);
-    if (!made)
-        return handlers_no_memory(NULL, error);
-    *response = made;
-    return STATUS_OK;
+    return handlers_respond(describe(&model, tenant.name), response, error);
 }
 
 enum status handlers_model_remove(struct tenancy *tenancy, const json_t *request, json_t **response,

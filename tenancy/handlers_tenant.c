@@ -11,22 +11,6 @@ static json_t *describe(const struct store_tenant *tenant) {
                      "created", (json_int_t)tenant->created);
 }
 
-static enum status respond(json_t *object, json_t **response, struct error *error) {
-    if (!object)
-        return handlers_no_memory(NULL, error);
-    *response = object;
-    return STATUS_OK;
-}
-
-static enum status find_tenant(struct tenancy *tenancy, const json_t *request,
-                               struct store_tenant *tenant, struct error *error) {
-    const char *name = NULL;
-    enum status status = arguments_text(request, "tenant", &name, error);
-    if (status == STATUS_OK)
-        status = store_tenant_find(tenancy->store, name, tenant, error);
-    return status;
-}
-
 static enum status read_new(const json_t *request, struct store_tenant *tenant,
                             struct error *error) {
     const char *wrapped = NULL;
@@ -75,7 +59,7 @@ enum status handlers_tenant_create(struct tenancy *tenancy, const json_t *reques
     json_t *made = describe(&tenant);
     if (made && !handlers_put(made, "note", json_string(tenant.note)))
         return handlers_no_memory(made, error);
-    return respond(made, response, error);
+    return handlers_respond(made, response, error);
 }
 
 static enum status add_row(void *context, const struct store_tenant *tenant, struct error *error) {
@@ -95,7 +79,7 @@ enum status handlers_tenant_list(struct tenancy *tenancy, const json_t *request,
         json_decref(rows);
         return status;
     }
-    return respond(json_pack("{s:o}", "tenants", rows), response, error);
+    return handlers_respond(json_pack("{s:o}", "tenants", rows), response, error);
 }
 
 struct counts {
@@ -120,7 +104,7 @@ enum status handlers_tenant_show(struct tenancy *tenancy, const json_t *request,
     struct store_tenant tenant;
     struct counts counts = {0};
     uint64_t records = 0;
-    enum status status = find_tenant(tenancy, request, &tenant, error);
+    enum status status = handlers_tenant_named(tenancy, request, &tenant, error);
     if (status == STATUS_OK)
         status = store_key_list(tenancy->store, tenant.id, count_key, &counts, error);
     if (status == STATUS_OK)
@@ -135,14 +119,14 @@ enum status handlers_tenant_show(struct tenancy *tenancy, const json_t *request,
                  !handlers_put(made, "models", json_integer(counts.models)) ||
                  !handlers_put(made, "records", json_integer((json_int_t)records))))
         return handlers_no_memory(made, error);
-    return respond(made, response, error);
+    return handlers_respond(made, response, error);
 }
 
 static enum status set_state(struct tenancy *tenancy, const json_t *request,
                              enum store_tenant_state state, const char *action,
                              enum tenancy_event event, json_t **response, struct error *error) {
     struct store_tenant tenant;
-    enum status status = find_tenant(tenancy, request, &tenant, error);
+    enum status status = handlers_tenant_named(tenancy, request, &tenant, error);
     if (status != STATUS_OK)
         return status;
     struct audit_record record = handlers_record(tenancy, action, tenant.uid, tenant.name);
@@ -152,7 +136,7 @@ static enum status set_state(struct tenancy *tenancy, const json_t *request,
     tenant.state = state;
     handlers_tell(tenancy, &(struct tenancy_change){
                                .event = event, .tenant = tenant.id, .tenant_uid = tenant.uid});
-    return respond(describe(&tenant), response, error);
+    return handlers_respond(describe(&tenant), response, error);
 }
 
 enum status handlers_tenant_disable(struct tenancy *tenancy, const json_t *request,
@@ -177,7 +161,7 @@ static enum status add_model_id(void *context, const struct store_model *model,
 enum status handlers_tenant_delete(struct tenancy *tenancy, const json_t *request,
                                    json_t **response, struct error *error) {
     struct store_tenant tenant;
-    enum status status = find_tenant(tenancy, request, &tenant, error);
+    enum status status = handlers_tenant_named(tenancy, request, &tenant, error);
     if (status != STATUS_OK)
         return status;
     json_t *models = json_array(), *made = NULL;

@@ -77,18 +77,3 @@ static size_t b_offset(const struct gemm_shape *g, size_t column) {
 
 RANGES(f32, float, cblas_sgemm, cblas_sgemv)
 RANGES(f64, double, cblas_dgemm, cblas_dgemv)
-
-void gemm_i32(struct threads *pool, const struct gemm_shape *g, const int *a, const int *b,
-              int *c) {
-    (void)pool;
-    size_t a_row = g->transpose_a ? 1 : g->lda, a_column = g->transpose_a ? g->lda : 1;
-    size_t b_row = g->transpose_b ? 1 : g->ldb, b_column = g->transpose_b ? g->ldb : 1;
-    for (size_t i = 0; i < g->m; i++)
-        for (size_t j = 0; j < g->n; j++) {
-            unsigned sum = 0;
-            for (size_t k = 0; k < g->k; k++)
-                sum +=
-                    (unsigned)a[i * a_row + k * a_column] * (unsigned)b[k * b_row + j * b_column];
-            c[i * g->ldc + j] = (int)sum;
-        }
-}

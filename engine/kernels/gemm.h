@@ -20,11 +20,24 @@ struct gemm_shape {
     size_t m, n, k, lda, ldb, ldc;
 };
 
+/* The shape of a product of whole matrices: no gaps between rows. */
+static inline struct gemm_shape gemm_shape_of(size_t m, size_t n, size_t k, bool transpose_a,
+                                              bool transpose_b) {
+    return (struct gemm_shape){
+        .transpose_a = transpose_a,
+        .transpose_b = transpose_b,
+        .m = m,
+        .n = n,
+        .k = k,
+        .lda = transpose_a ? m : k,
+        .ldb = transpose_b ? k : n,
+        .ldc = n,
+    };
+}
+
 void gemm_f32(struct threads *pool, const struct gemm_shape *g, float alpha, const float *a,
               const float *b, float beta, float *c);
 void gemm_f64(struct threads *pool, const struct gemm_shape *g, double alpha, const double *a,
               const double *b, double beta, double *c);
-/* The whole family for integers (MatMul of int32 and the like): plain loops, wraps. */
-void gemm_i32(struct threads *pool, const struct gemm_shape *g, const int *a, const int *b, int *c);
 
 #endif

@@ -29,13 +29,13 @@ bool dtype_is_float(enum dtype dtype) {
            dtype == DTYPE_BFLOAT16;
 }
 
-bool dtype_is_unsigned(enum dtype dtype) {
+static bool is_unsigned(enum dtype dtype) {
     return dtype == DTYPE_UINT8 || dtype == DTYPE_UINT16 || dtype == DTYPE_UINT32 ||
            dtype == DTYPE_UINT64;
 }
 
 bool dtype_is_integer(enum dtype dtype) {
-    return dtype_is_unsigned(dtype) || dtype == DTYPE_INT8 || dtype == DTYPE_INT16 ||
+    return is_unsigned(dtype) || dtype == DTYPE_INT8 || dtype == DTYPE_INT16 ||
            dtype == DTYPE_INT32 || dtype == DTYPE_INT64;
 }
 

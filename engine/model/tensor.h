@@ -103,9 +103,8 @@ struct type_info {
 size_t dtype_size(enum dtype dtype);
 /* "float32"...; "unknown" for a number that is not in the table. */
 const char *dtype_name(enum dtype dtype);
-bool dtype_is_float(enum dtype dtype);    /* float16, bfloat16, float32, float64 */
-bool dtype_is_integer(enum dtype dtype);  /* (u)int8 to (u)int64; not bool, not 4-bit */
-bool dtype_is_unsigned(enum dtype dtype); /* uint8 to uint64 */
+bool dtype_is_float(enum dtype dtype);   /* float16, bfloat16, float32, float64 */
+bool dtype_is_integer(enum dtype dtype); /* (u)int8 to (u)int64; not bool, not 4-bit */
 
 /* Set dtype, rank, dims, count and bytes of *t and data to NULL. STATUS_INVALID on an unknown
  * type, a rank past TENSOR_MAX_RANK, a negative dimension, or a size past SIZE_MAX / 4. */

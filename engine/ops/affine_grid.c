@@ -10,10 +10,8 @@ static enum status infer(struct op_ctx *c) {
         s = op_need_rank(c, 0, 3, 3);
     if (s != STATUS_OK)
         return s;
-    if (!op_in(c, 1)->data) {
-        op_infer_later(c);
-        return STATUS_OK;
-    }
+    if (!op_in(c, 1)->data)
+        return op_infer_later(c);
     int64_t size[TENSOR_MAX_RANK];
     size_t count = 0;
     s = op_in_ints(c, 1, size, TENSOR_MAX_RANK, &count);

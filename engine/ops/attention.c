@@ -120,7 +120,7 @@ static enum status infer(struct op_ctx *c) {
     if (st == STATUS_OK)
         st = op_need_dtype(c, MASK, DT_FLOATS | DT(BOOL));
     for (size_t i = PAST_KEY; i <= PAST_VALUE && st == STATUS_OK; i++)
-        st = op_need_dtype(c, i, (uint32_t)1 << op_in(c, i - PAST_KEY + K)->dtype);
+        st = op_need_same(c, i, i - PAST_KEY + K);
     if (st == STATUS_OK && op_in(c, PAST_KEY))
         st = op_need_rank(c, PAST_KEY, 4, 4);
     struct shape s;

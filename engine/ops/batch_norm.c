@@ -201,9 +201,7 @@ static enum status open_data(struct op_ctx *c, struct job *j, bool wide, float *
         return STATUS_OK;
     }
     const float *from = NULL;
-    enum status s = op_in_f32(c, 0, &from);
-    if (s == STATUS_OK)
-        s = op_out_f32(c, 0, to);
+    enum status s = op_pair_f32(c, &from, to);
     j->x = from;
     j->y = *to;
     return s;
@@ -251,9 +249,9 @@ static enum status instance_infer(struct op_ctx *c) {
     if (s == STATUS_OK)
         s = op_need_rank(c, 0, 2, TENSOR_MAX_RANK);
     if (s == STATUS_OK)
-        s = op_need_dtype(c, 1, (uint32_t)1 << op_in(c, 0)->dtype);
+        s = op_need_same(c, 1, 0);
     if (s == STATUS_OK)
-        s = op_need_dtype(c, 2, (uint32_t)1 << op_in(c, 0)->dtype);
+        s = op_need_same(c, 2, 0);
     if (s == STATUS_OK)
         s = check_parameters(c, 1, 3, (size_t)op_in(c, 0)->dims[1]);
     return s == STATUS_OK ? op_infer_like(c, 0, op_in(c, 0)) : s;

@@ -239,7 +239,7 @@ static enum status prelu_infer(struct op_ctx *c) {
     if (s == STATUS_OK)
         s = op_need_dtype(c, 0, DT_REAL);
     if (s == STATUS_OK)
-        s = op_need_dtype(c, 1, (uint32_t)1 << op_in(c, 0)->dtype);
+        s = op_need_same(c, 1, 0);
     if (s == STATUS_OK)
         s = slope_view(c, &slope);
     const struct tensor *in[2] = {op_in(c, 0), &slope};

@@ -23,12 +23,12 @@ static enum status infer(struct op_ctx *c, enum dtype to) {
 }
 
 static enum status cast_infer(struct op_ctx *c) {
+    enum dtype to = DTYPE_NONE;
     enum status s = op_need(c, 0);
-    int64_t to = op_attr_int(c, "to", 0);
-    /* Opset 1 to 5 wrote the type as a string. */
-    if (s == STATUS_OK && (to <= 0 || to >= DTYPE_COUNT))
-        return op_fail(c, "attribute to: %lld is not an element type", (long long)to);
-    return s == STATUS_OK ? infer(c, (enum dtype)to) : s;
+    /* Opset 1 to 5 wrote the type as a string; that is refused. */
+    if (s == STATUS_OK)
+        s = op_attr_dtype(c, "to", DTYPE_NONE, DT_ANY, &to);
+    return s == STATUS_OK ? infer(c, to) : s;
 }
 
 static enum status cast_like_infer(struct op_ctx *c) {

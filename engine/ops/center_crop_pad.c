@@ -36,10 +36,8 @@ static enum status crop_infer(struct op_ctx *c) {
     enum status s = op_need_all(c, 2);
     if (s != STATUS_OK)
         return s;
-    if (!op_in(c, 1)->data) {
-        op_infer_later(c);
-        return STATUS_OK;
-    }
+    if (!op_in(c, 1)->data)
+        return op_infer_later(c);
     s = lengths_of(c, dims);
     return s == STATUS_OK ? op_infer(c, 0, op_in(c, 0)->dtype, op_in(c, 0)->rank, dims) : s;
 }

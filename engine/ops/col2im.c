@@ -83,10 +83,8 @@ static enum status infer(struct op_ctx *c) {
         s = op_need_rank(c, 0, 3, 3);
     if (s != STATUS_OK)
         return s;
-    if (!op_in(c, 1)->data || !op_in(c, 2)->data) {
-        op_infer_later(c);
-        return STATUS_OK;
-    }
+    if (!op_in(c, 1)->data || !op_in(c, 2)->data)
+        return op_infer_later(c);
     struct window w;
     s = parse(c, &w);
     if (s != STATUS_OK)

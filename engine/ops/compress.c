@@ -34,9 +34,7 @@ static enum status compress_infer(struct op_ctx *c) {
     if (s == STATUS_OK && op_in(c, 1)->count > span.dim)
         return op_fail(c, "the condition has %lld elements, more than the %lld to choose from",
                        (long long)op_in(c, 1)->count, (long long)span.dim);
-    if (s == STATUS_OK)
-        op_infer_in_run(c);
-    return s;
+    return s == STATUS_OK ? op_infer_in_run(c) : s;
 }
 
 static enum status compress_run(struct op_ctx *c) {

@@ -5,11 +5,6 @@
  * gathered in a buffer that doubles. */
 #include "engine/ops/strided.h"
 
-static enum status later(struct op_ctx *c) {
-    op_infer_in_run(c);
-    return STATUS_OK;
-}
-
 /* ---- If ---- */
 
 static enum status if_run(struct op_ctx *c) {
@@ -429,7 +424,7 @@ static enum status scan_batched_run(struct op_ctx *c) {
 }
 
 #define CONTROL(text, opset, function)                                                             \
-    { .name = text, .since = opset, .infer = later, .run = function, .flags = OP_CONTROL }
+    { .name = text, .since = opset, .infer = op_infer_in_run, .run = function, .flags = OP_CONTROL }
 
 const struct op_row op_family_control_flow[] = {
     CONTROL("If", 1, if_run),

@@ -13,11 +13,6 @@
 #define TILE_FLOATS ((size_t)128 * 1024) /* im2col's matrix at a time: fits a core's own cache */
 #define TILE_LEAST 64                    /* columns: below this the product is slow */
 
-struct conv_state {
-    float *packed;
-    size_t stride; /* floats between groups */
-};
-
 enum status conv_parse(struct op_ctx *c, const struct tensor *x, const struct tensor *w,
                        const struct tensor *b, struct conv *conv) {
     struct conv r;
@@ -59,7 +54,7 @@ static enum status conv_infer(struct op_ctx *c) {
         return s;
     const struct tensor *x = op_in(c, 0);
     for (size_t i = 1; i < 3 && s == STATUS_OK; i++)
-        s = op_need_dtype(c, i, (uint32_t)1 << x->dtype);
+        s = op_need_same(c, i, 0);
     struct conv conv;
     if (s == STATUS_OK)
         s = conv_parse(c, x, op_in(c, 1), op_in(c, 2), &conv);
@@ -70,52 +65,17 @@ static enum status conv_infer(struct op_ctx *c) {
     return op_infer(c, 0, x->dtype, rank, dims);
 }
 
-/* Filters and depth of the product for constant weights that are worth packing. Depthwise weights
- * are not: with one channel a group, they are read in place. */
-static bool packable(struct op_ctx *c, size_t *groups, size_t *m, size_t *k) {
-    const struct tensor *w = op_in(c, 1);
-    const int64_t g = op_attr_int(c, "group", 1);
-    if (!w || !op_in_constant(c, 1) || op_in_constant(c, 0) || w->dtype != DTYPE_FLOAT ||
-        w->rank < 3 || w->count == 0 || g < 1 || w->dims[0] % g != 0)
-        return false;
-    if (g > 1 && w->dims[1] == 1)
-        return false;
-    *groups = (size_t)g;
-    *m = (size_t)(w->dims[0] / g);
-    *k = (size_t)(w->count / w->dims[0]);
-    return true;
-}
-
 static size_t conv_pack_size(struct op_ctx *c) {
-    size_t groups = 0, m = 0, k = 0, size = 0;
-    if (!packable(c, &groups, &m, &k) || !checked_mul(gemm_packed_left_size(m, k), groups, &size))
-        return 0;
-    return size;
+    return conv_weights_size(c, false);
 }
 
 static enum status conv_prepare(struct op_ctx *c) {
-    size_t groups = 0, m = 0, k = 0;
-    const size_t size = conv_pack_size(c);
-    if (size == 0 || !packable(c, &groups, &m, &k))
-        return STATUS_OK;
-    struct conv_state *state = op_state_new(c, sizeof *state);
-    if (!state)
-        return op_no_memory(c);
-    state->packed = op_weights_alloc(c, size);
-    if (!state->packed)
-        return op_no_memory(c);
-    state->stride = size / groups / sizeof(float);
-    const float *w = op_in(c, 1)->data;
-    for (size_t g = 0; g < groups; g++)
-        gemm_packed_left_pack(m, k, w + g * m * k, k, false, state->packed + g * state->stride);
-    return STATUS_OK;
+    return conv_weights_prepare(c, false);
 }
 
 struct job {
     const struct conv *conv;
-    const struct conv_state *packed; /* NULL: weights are plain */
-    const float *x, *weights, *bias;
-    float *y;
+    struct conv_operands o;
     float *columns;          /* NULL: the input is the matrix */
     size_t tile, tiles;      /* columns in a tile, tiles of one image and group */
     size_t slots, slot_size; /* floats of `columns` for each slot */
@@ -129,7 +89,7 @@ static void one_tile(const struct job *j, size_t index, float *columns) {
     const size_t all = (size_t)v->w.out_size, from = tile * j->tile;
     const size_t count = all - from < j->tile ? all - from : j->tile;
     const size_t k = v->channels * (size_t)v->w.kernel_size;
-    const float *x = j->x + (batch * v->groups + group) * v->channels * (size_t)v->w.in_size;
+    const float *x = j->o.x + (batch * v->groups + group) * v->channels * (size_t)v->w.in_size;
     const float *b = x + from;
     size_t ld = all;
     if (columns) {
@@ -137,17 +97,17 @@ static void one_tile(const struct job *j, size_t index, float *columns) {
         b = columns;
         ld = count;
     }
-    float *y = j->y + (batch * v->groups + group) * v->filters * all + from;
-    const float *bias = j->bias ? j->bias + group * v->filters : NULL;
-    if (j->packed) {
+    float *y = j->o.y + (batch * v->groups + group) * v->filters * all + from;
+    const float *bias = j->o.bias ? j->o.bias + group * v->filters : NULL;
+    if (j->o.packed) {
         const struct gemm_packed_shape g = {
             .m = v->filters, .n = count, .k = k, .ld_in = ld, .ldc = all};
-        gemm_packed_left(NULL, &g, j->packed->packed + group * j->packed->stride, b, bias, y);
+        gemm_packed_left(NULL, &g, j->o.packed->packed + group * j->o.packed->stride, b, bias, y);
         return;
     }
     const struct gemm_shape g = {
         .m = v->filters, .n = count, .k = k, .lda = k, .ldb = ld, .ldc = all};
-    gemm_f32(NULL, &g, 1.0f, j->weights + group * v->filters * k, b, 0.0f, y);
+    gemm_f32(NULL, &g, 1.0f, j->o.weights + group * v->filters * k, b, 0.0f, y);
     if (bias)
         for (size_t f = 0; f < v->filters; f++)
             for (size_t i = 0; i < count; i++)
@@ -165,7 +125,7 @@ static void run_slots(void *arg, size_t begin, size_t end) {
 
 static void run_depthwise(void *arg, size_t begin, size_t end) {
     const struct job *j = arg;
-    conv_depthwise(j->conv, j->x, j->weights, j->bias, j->y, begin, end);
+    conv_depthwise(j->conv, j->o.x, j->o.weights, j->o.bias, j->o.y, begin, end);
 }
 
 static size_t slot_count(struct op_ctx *c, size_t work) {
@@ -204,14 +164,6 @@ static enum status run_product(struct op_ctx *c, struct job *j) {
     }
     op_parallel(c, j->slots, 1, run_slots, j);
     return STATUS_OK;
-}
-
-static void fill_bias(const struct job *j) {
-    const struct conv *v = j->conv;
-    const size_t filters = v->groups * v->filters, size = (size_t)v->w.out_size;
-    for (size_t i = 0; i < v->batch * filters; i++)
-        for (size_t k = 0; k < size; k++)
-            j->y[i * size + k] = j->bias ? j->bias[i % filters] : 0.0f;
 }
 
 /* One output value, in double. */
@@ -272,18 +224,12 @@ static enum status conv_run(struct op_ctx *c) {
         return s;
     if (y->dtype == DTYPE_DOUBLE)
         return run_double(c, &conv, y);
-    struct job j = {.conv = &conv, .packed = op_state(c)};
-    s = op_in_f32(c, 0, &j.x);
-    if (s == STATUS_OK && !j.packed)
-        s = op_in_f32(c, 1, &j.weights);
-    if (s == STATUS_OK && op_in(c, 2))
-        s = op_in_f32(c, 2, &j.bias);
-    if (s == STATUS_OK)
-        s = op_out_f32(c, 0, &j.y);
+    struct job j = {.conv = &conv};
+    s = conv_operands(c, &j.o);
     if (s != STATUS_OK)
         return s;
     if (conv.channels == 0)
-        fill_bias(&j);
+        conv_fill_bias(&conv, (size_t)conv.w.out_size, j.o.bias, j.o.y);
     else if (conv.channels == 1 && conv.groups > 1)
         op_parallel(c, conv.batch * conv.groups * conv.filters,
                     OP_SHARED_WORK / 2 / ((size_t)(conv.w.out_size * conv.w.kernel_size) + 1) + 1,
@@ -291,7 +237,7 @@ static enum status conv_run(struct op_ctx *c) {
     else
         s = run_product(c, &j);
     if (s == STATUS_OK)
-        op_out_f32_done(c, 0, j.y);
+        op_out_f32_done(c, 0, j.o.y);
     return s;
 }
 

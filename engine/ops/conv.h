@@ -1,4 +1,4 @@
-/* What the convolutions share: the shape of one, and im2col. */
+/* What the convolutions share: the shape of one, its operands and packed weights, and im2col. */
 #ifndef ENGINE_OPS_CONV_H
 #define ENGINE_OPS_CONV_H
 
@@ -17,6 +17,28 @@ MUST_USE enum status conv_parse(struct op_ctx *c, const struct tensor *x, const 
                                 const struct tensor *b, struct conv *conv);
 /* Dimensions of the output; returns the rank. */
 int conv_out_dims(const struct conv *conv, int64_t dims[TENSOR_MAX_RANK]);
+
+/* Constant float32 weights, packed at load: the state of Conv and ConvTranspose. `transposed`: the
+ * weights are stored [groups * channels, filters * kernel] and packed as their transpose. */
+struct conv_weights {
+    float *packed;
+    size_t stride; /* floats between groups */
+};
+
+/* pack_size and prepare; 0 and nothing where the weights are not constant or not worth packing. */
+size_t conv_weights_size(struct op_ctx *c, bool transposed);
+MUST_USE enum status conv_weights_prepare(struct op_ctx *c, bool transposed);
+
+/* What a run in float reads and writes. op_out_f32_done is the caller's. */
+struct conv_operands {
+    const struct conv_weights *packed; /* NULL: weights are plain */
+    const float *x, *weights, *bias;   /* weights NULL where they are packed; bias may be NULL */
+    float *y;
+};
+
+MUST_USE enum status conv_operands(struct op_ctx *c, struct conv_operands *out);
+/* y, planes of `plane` elements, becomes the bias of each, or 0. */
+void conv_fill_bias(const struct conv *v, size_t plane, const float *bias, float *y);
 
 /* Columns [from, from + count) of the matrix [channels * kernel, out] whose product with the
  * weights is the convolution, into out[channels * kernel][count]. Elements are 4 bytes of any kind;

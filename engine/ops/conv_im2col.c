@@ -1,5 +1,49 @@
 #include "engine/ops/conv.h"
 
+/* A row of the matrix (one kernel position), taken in runs along the last dimension. */
+struct walk {
+    const struct window *w;
+    int64_t at[WINDOW_DIMS]; /* kernel index times dilation, minus padding */
+    int64_t out[WINDOW_DIMS];
+    int64_t left; /* output positions still to come */
+};
+
+struct run {
+    int64_t from, to; /* output positions along the last dimension */
+    int64_t input;    /* offset of the input row that they read; -1: it is padding */
+};
+
+static struct walk walk_start(const struct window *w, const int64_t k[WINDOW_DIMS], size_t from,
+                              size_t count) {
+    struct walk walk = {.w = w, .left = (int64_t)count};
+    int64_t rest = (int64_t)from;
+    for (int d = WINDOW_DIMS - 1; d >= 0; d--) {
+        walk.at[d] = k[d] * w->dilation[d] - w->begin[d];
+        walk.out[d] = rest % w->out[d];
+        rest /= w->out[d];
+    }
+    return walk;
+}
+
+static inline bool walk_next(struct walk *walk, struct run *run) {
+    const struct window *w = walk->w;
+    int64_t *out = walk->out;
+    if (walk->left == 0)
+        return false;
+    run->from = out[2];
+    run->to = w->out[2] - out[2] > walk->left ? out[2] + walk->left : w->out[2];
+    walk->left -= run->to - run->from;
+    const int64_t z = out[0] * w->stride[0] + walk->at[0], y = out[1] * w->stride[1] + walk->at[1];
+    const bool inside = z >= 0 && z < w->in[0] && y >= 0 && y < w->in[1];
+    run->input = inside ? (z * w->in[1] + y) * w->in[2] : -1;
+    out[2] = 0;
+    if (++out[1] == w->out[1]) {
+        out[1] = 0;
+        out[0]++;
+    }
+    return true;
+}
+
 /* Output positions [first, last) along the last dimension for which kernel offset `at` (kernel
  * index times dilation, minus padding) reads inside the input. */
 static void inside(const struct window *w, int64_t at, int64_t *first, int64_t *last) {
@@ -30,30 +74,14 @@ static void copy_run(const struct window *w, const float *x, int64_t at, int64_t
 /* One row of the matrix: one channel, one kernel position. */
 static void row(const struct window *w, const float *x, const int64_t k[WINDOW_DIMS], size_t from,
                 size_t count, float *out) {
-    int64_t at[WINDOW_DIMS], o[WINDOW_DIMS];
-    int64_t rest = (int64_t)from;
-    for (int d = WINDOW_DIMS - 1; d >= 0; d--) {
-        at[d] = k[d] * w->dilation[d] - w->begin[d];
-        o[d] = rest % w->out[d];
-        rest /= w->out[d];
-    }
-    while (count > 0) {
-        int64_t end = w->out[2];
-        if ((uint64_t)(end - o[2]) > count)
-            end = o[2] + (int64_t)count;
-        const size_t run = (size_t)(end - o[2]);
-        const int64_t z = o[0] * w->stride[0] + at[0], y = o[1] * w->stride[1] + at[1];
-        if (z < 0 || z >= w->in[0] || y < 0 || y >= w->in[1])
-            memset(out, 0, run * sizeof *out);
+    struct walk walk = walk_start(w, k, from, count);
+    struct run run;
+    while (walk_next(&walk, &run)) {
+        if (run.input < 0)
+            memset(out, 0, (size_t)(run.to - run.from) * sizeof *out);
         else
-            copy_run(w, x + (z * w->in[1] + y) * w->in[2], at[2], o[2], end, out);
-        out += run;
-        count -= run;
-        o[2] = 0;
-        if (++o[1] == w->out[1]) {
-            o[1] = 0;
-            o[0]++;
-        }
+            copy_run(w, x + run.input, walk.at[2], run.from, run.to, out);
+        out += run.to - run.from;
     }
 }
 
@@ -79,27 +107,12 @@ static void add_run(const struct window *w, const float *columns, int64_t at, in
 
 static void add_row(const struct window *w, const float *columns, const int64_t k[WINDOW_DIMS],
                     size_t from, size_t count, float *x) {
-    int64_t at[WINDOW_DIMS], o[WINDOW_DIMS];
-    int64_t rest = (int64_t)from;
-    for (int d = WINDOW_DIMS - 1; d >= 0; d--) {
-        at[d] = k[d] * w->dilation[d] - w->begin[d];
-        o[d] = rest % w->out[d];
-        rest /= w->out[d];
-    }
-    while (count > 0) {
-        int64_t end = w->out[2];
-        if ((uint64_t)(end - o[2]) > count)
-            end = o[2] + (int64_t)count;
-        const int64_t z = o[0] * w->stride[0] + at[0], y = o[1] * w->stride[1] + at[1];
-        if (z >= 0 && z < w->in[0] && y >= 0 && y < w->in[1])
-            add_run(w, columns, at[2], o[2], end, x + (z * w->in[1] + y) * w->in[2]);
-        columns += end - o[2];
-        count -= (size_t)(end - o[2]);
-        o[2] = 0;
-        if (++o[1] == w->out[1]) {
-            o[1] = 0;
-            o[0]++;
-        }
+    struct walk walk = walk_start(w, k, from, count);
+    struct run run;
+    while (walk_next(&walk, &run)) {
+        if (run.input >= 0)
+            add_run(w, columns, walk.at[2], run.from, run.to, x + run.input);
+        columns += run.to - run.from;
     }
 }
 

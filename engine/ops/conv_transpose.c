@@ -8,11 +8,6 @@
 #define TILE_FLOATS ((size_t)256 * 1024)
 #define TILE_LEAST 64
 
-struct state {
-    float *packed;
-    size_t stride; /* floats between groups */
-};
-
 /* The convolution of which this is the transpose: w.in is our output, w.out our input; filters are
  * our output channels, channels our input channels, of one group. */
 static enum status read_shape(struct op_ctx *c, struct window *w, bool *given) {
@@ -109,7 +104,7 @@ static enum status infer(struct op_ctx *c) {
     if (s == STATUS_OK)
         s = op_need_dtype(c, 0, DT_FLOATS);
     for (size_t i = 1; i < 3 && s == STATUS_OK; i++)
-        s = op_need_dtype(c, i, (uint32_t)1 << op_in(c, 0)->dtype);
+        s = op_need_same(c, i, 0);
     struct conv v;
     if (s == STATUS_OK)
         s = parse(c, &v);
@@ -121,43 +116,12 @@ static enum status infer(struct op_ctx *c) {
     return op_infer(c, 0, op_in(c, 0)->dtype, 2 + v.w.n, dims);
 }
 
-/* ---- weights: [groups * channels, filters * kernel], packed as their transpose ---- */
-
-static bool packable(struct op_ctx *c, size_t *groups, size_t *m, size_t *k) {
-    const struct tensor *w = op_in(c, 1);
-    const int64_t g = op_attr_int(c, "group", 1);
-    if (!w || !op_in_constant(c, 1) || op_in_constant(c, 0) || w->dtype != DTYPE_FLOAT ||
-        w->rank < 3 || w->count == 0 || g < 1 || w->dims[0] % g != 0)
-        return false;
-    *groups = (size_t)g;
-    *k = (size_t)(w->dims[0] / g);
-    *m = (size_t)(w->count / w->dims[0]);
-    return true;
-}
-
 static size_t pack_size(struct op_ctx *c) {
-    size_t groups = 0, m = 0, k = 0, size = 0;
-    if (!packable(c, &groups, &m, &k) || !checked_mul(gemm_packed_left_size(m, k), groups, &size))
-        return 0;
-    return size;
+    return conv_weights_size(c, true);
 }
 
 static enum status prepare(struct op_ctx *c) {
-    size_t groups = 0, m = 0, k = 0;
-    const size_t size = pack_size(c);
-    if (size == 0 || !packable(c, &groups, &m, &k))
-        return STATUS_OK;
-    struct state *state = op_state_new(c, sizeof *state);
-    if (!state)
-        return op_no_memory(c);
-    state->packed = op_weights_alloc(c, size);
-    if (!state->packed)
-        return op_no_memory(c);
-    state->stride = size / groups / sizeof(float);
-    const float *w = op_in(c, 1)->data;
-    for (size_t g = 0; g < groups; g++)
-        gemm_packed_left_pack(m, k, w + g * m * k, m, true, state->packed + g * state->stride);
-    return STATUS_OK;
+    return conv_weights_prepare(c, true);
 }
 
 /* ---- run ---- */
@@ -176,26 +140,26 @@ static void scatter_channels(void *arg, size_t begin, size_t end) {
                     s->y + f * (size_t)s->w->in_size);
 }
 
-struct operands {
-    const float *x, *weights, *bias;
-    float *y, *columns;
+struct job {
+    struct conv_operands o;
+    float *columns;
     size_t tile;
 };
 
-static void run_group(struct op_ctx *c, const struct conv *v, const struct operands *o,
-                      size_t batch, size_t group) {
-    const struct state *state = op_state(c);
+static void run_group(struct op_ctx *c, const struct conv *v, const struct job *j, size_t batch,
+                      size_t group) {
+    const struct conv_operands *o = &j->o;
     const size_t size = (size_t)v->w.out_size, k = v->channels,
                  m = v->filters * (size_t)v->w.kernel_size;
     const float *x = o->x + (batch * v->groups + group) * k * size;
     float *y = o->y + (batch * v->groups + group) * v->filters * (size_t)v->w.in_size;
-    for (size_t from = 0; from < size; from += o->tile) {
-        const size_t count = size - from < o->tile ? size - from : o->tile;
-        if (state) {
+    for (size_t from = 0; from < size; from += j->tile) {
+        const size_t count = size - from < j->tile ? size - from : j->tile;
+        if (o->packed) {
             const struct gemm_packed_shape g = {
                 .m = m, .n = count, .k = k, .ld_in = size, .ldc = count};
-            gemm_packed_left(op_threads(c), &g, state->packed + group * state->stride, x + from,
-                             NULL, o->columns);
+            gemm_packed_left(op_threads(c), &g, o->packed->packed + group * o->packed->stride,
+                             x + from, NULL, j->columns);
         } else {
             const struct gemm_shape g = {.transpose_a = true,
                                          .m = m,
@@ -205,42 +169,30 @@ static void run_group(struct op_ctx *c, const struct conv *v, const struct opera
                                          .ldb = size,
                                          .ldc = count};
             gemm_f32(op_threads(c), &g, 1.0f, o->weights + group * m * k, x + from, 0.0f,
-                     o->columns);
+                     j->columns);
         }
-        struct scatter s = {&v->w, o->columns, y, from, count};
+        struct scatter s = {&v->w, j->columns, y, from, count};
         op_parallel(c, v->filters, 1, scatter_channels, &s);
     }
 }
 
 static enum status run_f32(struct op_ctx *c, const struct conv *v) {
-    struct operands o = {0};
-    enum status s = op_in_f32(c, 0, &o.x);
-    if (s == STATUS_OK && !op_state(c))
-        s = op_in_f32(c, 1, &o.weights);
-    if (s == STATUS_OK && op_in(c, 2))
-        s = op_in_f32(c, 2, &o.bias);
-    if (s == STATUS_OK)
-        s = op_out_f32(c, 0, &o.y);
+    struct job j = {0};
+    enum status s = conv_operands(c, &j.o);
     if (s != STATUS_OK)
         return s;
-    const size_t size = (size_t)v->w.in_size, filters = v->groups * v->filters;
-    for (size_t i = 0; i < v->batch * filters; i++) {
-        const float bias = o.bias ? o.bias[i % filters] : 0.0f;
-        float *plane = o.y + i * size;
-        for (size_t k = 0; k < size; k++)
-            plane[k] = bias;
-    }
+    conv_fill_bias(v, (size_t)v->w.in_size, j.o.bias, j.o.y);
     const size_t m = v->filters * (size_t)v->w.kernel_size;
     if (v->w.out_size > 0 && v->channels > 0) {
-        o.tile = TILE_FLOATS / m < TILE_LEAST ? TILE_LEAST : TILE_FLOATS / m;
-        o.tile = o.tile < (size_t)v->w.out_size ? o.tile : (size_t)v->w.out_size;
-        o.columns = op_scratch_array(c, m, o.tile * sizeof *o.columns);
-        if (!o.columns)
+        j.tile = TILE_FLOATS / m < TILE_LEAST ? TILE_LEAST : TILE_FLOATS / m;
+        j.tile = j.tile < (size_t)v->w.out_size ? j.tile : (size_t)v->w.out_size;
+        j.columns = op_scratch_array(c, m, j.tile * sizeof *j.columns);
+        if (!j.columns)
             return op_no_memory(c);
         for (size_t i = 0; i < v->batch * v->groups; i++)
-            run_group(c, v, &o, i / v->groups, i % v->groups);
+            run_group(c, v, &j, i / v->groups, i % v->groups);
     }
-    op_out_f32_done(c, 0, o.y);
+    op_out_f32_done(c, 0, j.o.y);
     return STATUS_OK;
 }
 

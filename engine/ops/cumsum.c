@@ -79,9 +79,7 @@ static enum status cumsum_run(struct op_ctx *c) {
     default: {
         const float *from = NULL;
         float *to = NULL;
-        s = op_in_f32(c, 0, &from);
-        if (s == STATUS_OK)
-            s = op_out_f32(c, 0, &to);
+        s = op_pair_f32(c, &from, &to);
         if (s != STATUS_OK)
             return s;
         job.from = from;

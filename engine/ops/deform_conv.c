@@ -41,7 +41,7 @@ static enum status infer(struct op_ctx *c) {
     if (s == STATUS_OK)
         s = op_need_dtype(c, X, DT_FLOATS);
     for (size_t i = W; i <= MASK && s == STATUS_OK; i++)
-        s = op_need_dtype(c, i, (uint32_t)1 << op_in(c, X)->dtype);
+        s = op_need_same(c, i, X);
     if (s == STATUS_OK)
         s = op_need_rank(c, X, 4, 4);
     struct conv v;
@@ -129,8 +129,7 @@ static enum status run(struct op_ctx *c) {
     j.columns = op_scratch_array(c, k, all * sizeof *j.columns);
     if (!j.columns)
         return op_no_memory(c);
-    const struct gemm_shape g = {
-        .m = v->filters, .n = all, .k = k, .lda = k, .ldb = all, .ldc = all};
+    const struct gemm_shape g = gemm_shape_of(v->filters, all, k, false, false);
     for (size_t i = 0; i < v->batch * v->groups; i++) {
         j.batch = i / v->groups;
         j.group = i % v->groups;

@@ -169,7 +169,7 @@ static enum status infer(struct op_ctx *c) {
     if (s == STATUS_OK)
         s = op_need_dtype(c, 0, DT_REAL);
     for (size_t i = 1; i < op_in_count(c) && s == STATUS_OK; i++)
-        s = op_need_dtype(c, i, (uint32_t)1 << op_in(c, 0)->dtype);
+        s = op_need_same(c, i, 0);
     struct einsum e;
     if (s == STATUS_OK)
         s = parse(c, &e);

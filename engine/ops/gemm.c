@@ -49,7 +49,7 @@ static enum status infer(struct op_ctx *c) {
         return s;
     const enum dtype dtype = op_in(c, 0)->dtype;
     for (size_t i = 1; i < 3 && s == STATUS_OK; i++)
-        s = op_need_dtype(c, i, (uint32_t)1 << dtype);
+        s = op_need_same(c, i, 0);
     struct gemm_args g;
     if (s == STATUS_OK)
         s = parse(c, &g);
@@ -132,16 +132,7 @@ static enum status run_f32(struct op_ctx *c, const struct gemm_args *g) {
         dense_apply(op_threads(c), packed, g->m, a, g->k, in_kernel ? bias : NULL, false, y, g->n);
         finish_f32(g, g->alpha, in_kernel ? NULL : bias, y);
     } else {
-        const struct gemm_shape shape = {
-            .transpose_a = g->ta,
-            .transpose_b = g->tb,
-            .m = g->m,
-            .n = g->n,
-            .k = g->k,
-            .lda = g->ta ? g->m : g->k,
-            .ldb = g->tb ? g->k : g->n,
-            .ldc = g->n,
-        };
+        const struct gemm_shape shape = gemm_shape_of(g->m, g->n, g->k, g->ta, g->tb);
         gemm_f32(op_threads(c), &shape, g->alpha, a, b, 0.0f, y);
         finish_f32(g, 1.0f, bias, y);
     }
@@ -152,16 +143,7 @@ static enum status run_f32(struct op_ctx *c, const struct gemm_args *g) {
 static void run_f64(struct op_ctx *c, const struct gemm_args *g, struct tensor *out) {
     const double *bias = op_in(c, 2) ? op_in(c, 2)->data : NULL;
     double *y = out->data;
-    const struct gemm_shape shape = {
-        .transpose_a = g->ta,
-        .transpose_b = g->tb,
-        .m = g->m,
-        .n = g->n,
-        .k = g->k,
-        .lda = g->ta ? g->m : g->k,
-        .ldb = g->tb ? g->k : g->n,
-        .ldc = g->n,
-    };
+    const struct gemm_shape shape = gemm_shape_of(g->m, g->n, g->k, g->ta, g->tb);
     gemm_f64(op_threads(c), &shape, (double)g->alpha, op_in(c, 0)->data, op_in(c, 1)->data, 0.0, y);
     if (bias)
         for (size_t i = 0; i < g->m; i++)

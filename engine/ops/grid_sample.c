@@ -234,9 +234,7 @@ static enum status run(struct op_ctx *c) {
     const float *from = NULL;
     float *to = NULL;
     if (s == STATUS_OK)
-        s = op_in_f32(c, 0, &from);
-    if (s == STATUS_OK)
-        s = op_out_f32(c, 0, &to);
+        s = op_pair_f32(c, &from, &to);
     if (s != STATUS_OK)
         return s;
     j.x = from;

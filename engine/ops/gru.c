@@ -55,7 +55,8 @@ static void hidden_step(const struct job *j, size_t dir, const float *product, f
         hidden[k] = (1.0f - z[k]) * h[k] + z[k] * hidden[k];
 }
 
-static void one_direction(const struct job *j, size_t d) {
+static void run_direction(void *arg, size_t d) {
+    const struct job *j = arg;
     const struct recurrent_run *run = j->run;
     const struct recurrent *r = run->r;
     const size_t n = r->hidden, wide = GATES * n;
@@ -81,16 +82,11 @@ static void one_direction(const struct job *j, size_t d) {
     }
 }
 
-static void run_directions(void *arg, size_t begin, size_t end) {
-    for (size_t d = begin; d < end; d++)
-        one_direction(arg, d);
-}
-
 static enum status run(struct op_ctx *c) {
     struct recurrent r;
     struct recurrent_run run;
     struct job j = {.run = &run, .linear_first = op_attr_int(c, "linear_before_reset", 0) != 0};
-    enum status s = recurrent_open(c, &form, &r, &run);
+    enum status s = recurrent_open(c, &r, &run);
     if (s != STATUS_OK)
         return s;
     const size_t count = r.dirs * r.batch * r.hidden;
@@ -99,28 +95,17 @@ static enum status run(struct op_ctx *c) {
         return op_no_memory(c);
     /* Entries whose sequence has ended keep their place in the product, so it must be readable. */
     memset(j.reset, 0, count * sizeof *j.reset);
-    recurrent_each(c, &run, run_directions, &j);
+    recurrent_each(c, &run, run_direction, &j);
     return recurrent_close(c, &run);
-}
-
-static enum status infer(struct op_ctx *c) {
-    return recurrent_infer(c, &form, false);
-}
-
-static enum status prepare(struct op_ctx *c) {
-    return recurrent_prepare(c, &form);
-}
-
-static size_t pack_size(struct op_ctx *c) {
-    return recurrent_pack_size(c, &form);
 }
 
 const struct op_row op_family_gru[] = {
     {.name = "GRU",
      .since = 1,
-     .infer = infer,
+     .infer = recurrent_infer,
      .run = run,
-     .prepare = prepare,
-     .pack_size = pack_size},
+     .prepare = recurrent_prepare,
+     .pack_size = recurrent_pack_size,
+     .form = &form},
     OP_END,
 };

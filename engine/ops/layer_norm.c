@@ -65,7 +65,7 @@ static enum status infer(struct op_ctx *c) {
         return s;
     const struct tensor *x = op_in(c, 0);
     if (f.skip) {
-        s = op_need_dtype(c, 1, (uint32_t)1 << x->dtype);
+        s = op_need_same(c, 1, 0);
         if (s == STATUS_OK && !tensor_same_shape(x, op_in(c, 1)))
             return op_fail(c, "input and skip have different shapes");
         if (s == STATUS_OK && (op_out_wanted(c, 1) || op_out_wanted(c, 2)))

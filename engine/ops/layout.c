@@ -147,10 +147,8 @@ static enum status split_infer(struct op_ctx *c) {
         s = op_axis(c, "axis", op_attr_int(c, "axis", 0), op_in(c, 0)->rank, &axis);
     if (s != STATUS_OK)
         return s;
-    if (op_opset(c) >= 13 && op_in(c, 1) && !op_in(c, 1)->data) {
-        op_infer_later(c);
-        return STATUS_OK;
-    }
+    if (op_opset(c) >= 13 && op_in(c, 1) && !op_in(c, 1)->data)
+        return op_infer_later(c);
     struct tensor out = *op_in(c, 0);
     for (size_t i = 0; s == STATUS_OK && i < op_out_count(c); i++) {
         s = split_size(c, i, op_in(c, 0)->dims[axis], &out.dims[axis]);
@@ -272,10 +270,8 @@ static enum status slice_infer(struct op_ctx *c) {
     if (s != STATUS_OK)
         return s;
     for (size_t i = 1; op_opset(c) >= 10 && i < 5; i++)
-        if (op_in(c, i) && !op_in(c, i)->data) {
-            op_infer_later(c);
-            return STATUS_OK;
-        }
+        if (op_in(c, i) && !op_in(c, i)->data)
+            return op_infer_later(c);
     s = slice_read(c, &sl);
     return s == STATUS_OK ? op_infer(c, 0, op_in(c, 0)->dtype, op_in(c, 0)->rank, sl.dims) : s;
 }
@@ -307,10 +303,8 @@ static enum status tile_infer(struct op_ctx *c) {
     enum status s = op_need_all(c, 2);
     if (s != STATUS_OK)
         return s;
-    if (!op_in(c, 1)->data) {
-        op_infer_later(c);
-        return STATUS_OK;
-    }
+    if (!op_in(c, 1)->data)
+        return op_infer_later(c);
     const struct tensor *x = op_in(c, 0);
     s = op_in_ints(c, 1, repeats, TENSOR_MAX_RANK, &n);
     if (s != STATUS_OK)

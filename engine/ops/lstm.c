@@ -11,7 +11,7 @@
 enum { GATE_I, GATE_O, GATE_F, GATE_C, GATES };
 
 static const struct recurrent_form form = {
-    .gates = GATES, .activations = 3, .defaults = {"Sigmoid", "Tanh", "Tanh"}};
+    .gates = GATES, .activations = 3, .defaults = {"Sigmoid", "Tanh", "Tanh"}, .cell = true};
 
 struct job {
     struct recurrent_run *run;
@@ -69,26 +69,24 @@ static void cell_step(const struct job *j, size_t dir, const float *product, flo
         hidden[k] = o[k] * squashed[k];
 }
 
-static void run_directions(void *arg, size_t begin, size_t end) {
+static void run_direction(void *arg, size_t d) {
     const struct job *j = arg;
     const struct recurrent_run *run = j->run;
     const struct recurrent *r = run->r;
     const size_t n = r->hidden, wide = GATES * n;
-    for (size_t d = begin; d < end; d++) {
-        float *hidden = run->hidden + d * r->batch * n, *cell = j->cell + d * r->batch * n;
-        float *gates = run->gates + d * r->batch * wide;
-        const float *products = run->products + d * r->seq * r->batch * wide;
-        for (size_t s = 0; s < r->seq; s++) {
-            dense_apply(run->pool, &run->weights.r[d][0], r->batch, hidden, n, NULL, false, gates,
-                        wide);
-            for (size_t b = 0; b < r->batch; b++) {
-                size_t t = 0;
-                if (!recurrent_time(run, d, b, s, &t))
-                    continue;
-                cell_step(j, d, products + recurrent_row(r, t, b) * wide, gates + b * wide,
-                          cell + b * n, hidden + b * n);
-                recurrent_emit(run, d, t, b, hidden + b * n);
-            }
+    float *hidden = run->hidden + d * r->batch * n, *cell = j->cell + d * r->batch * n;
+    float *gates = run->gates + d * r->batch * wide;
+    const float *products = run->products + d * r->seq * r->batch * wide;
+    for (size_t s = 0; s < r->seq; s++) {
+        dense_apply(run->pool, &run->weights.r[d][0], r->batch, hidden, n, NULL, false, gates,
+                    wide);
+        for (size_t b = 0; b < r->batch; b++) {
+            size_t t = 0;
+            if (!recurrent_time(run, d, b, s, &t))
+                continue;
+            cell_step(j, d, products + recurrent_row(r, t, b) * wide, gates + b * wide,
+                      cell + b * n, hidden + b * n);
+            recurrent_emit(run, d, t, b, hidden + b * n);
         }
     }
 }
@@ -97,7 +95,7 @@ static enum status run(struct op_ctx *c) {
     struct recurrent r;
     struct recurrent_run run;
     struct job j = {.run = &run, .input_forget = op_attr_int(c, "input_forget", 0) != 0};
-    enum status s = recurrent_open(c, &form, &r, &run);
+    enum status s = recurrent_open(c, &r, &run);
     if (s == STATUS_OK)
         s = recurrent_state(c, &r, 6, &j.cell);
     if (s == STATUS_OK && op_in(c, 7))
@@ -114,29 +112,18 @@ static enum status run(struct op_ctx *c) {
             j.bias[d * wide + k] = run.bias[2 * d * wide + k] + run.bias[(2 * d + 1) * wide + k];
     if (!run.bias)
         j.bias = NULL;
-    recurrent_each(c, &run, run_directions, &j);
+    recurrent_each(c, &run, run_direction, &j);
     s = recurrent_close(c, &run);
     return s == STATUS_OK ? recurrent_store(c, &r, 2, j.cell) : s;
-}
-
-static enum status infer(struct op_ctx *c) {
-    return recurrent_infer(c, &form, true);
-}
-
-static enum status prepare(struct op_ctx *c) {
-    return recurrent_prepare(c, &form);
-}
-
-static size_t pack_size(struct op_ctx *c) {
-    return recurrent_pack_size(c, &form);
 }
 
 const struct op_row op_family_lstm[] = {
     {.name = "LSTM",
      .since = 1,
-     .infer = infer,
+     .infer = recurrent_infer,
      .run = run,
-     .prepare = prepare,
-     .pack_size = pack_size},
+     .prepare = recurrent_prepare,
+     .pack_size = recurrent_pack_size,
+     .form = &form},
     OP_END,
 };

@@ -89,7 +89,7 @@ static enum status infer(struct op_ctx *c) {
     if (s == STATUS_OK)
         s = op_need_dtype(c, 0, DT_FLOATS | DT(INT32) | DT(INT64) | DT(UINT32) | DT(UINT64));
     if (s == STATUS_OK)
-        s = op_need_dtype(c, 1, (uint32_t)1 << op_in(c, 0)->dtype);
+        s = op_need_same(c, 1, 0);
     struct matmul m;
     if (s == STATUS_OK)
         s = shape(c, &m);
@@ -181,16 +181,7 @@ static void one(const struct job *j, size_t batch) {
     const float *a = j->a + ia * s->m * s->k, *b = j->b + ib * s->k * s->n;
     float *y = j->y + batch * s->m * s->n;
     if (!j->state) {
-        const struct gemm_shape g = {
-            .transpose_a = s->ta,
-            .transpose_b = s->tb,
-            .m = s->m,
-            .n = s->n,
-            .k = s->k,
-            .lda = s->ta ? s->m : s->k,
-            .ldb = s->tb ? s->k : s->n,
-            .ldc = s->n,
-        };
+        const struct gemm_shape g = gemm_shape_of(s->m, s->n, s->k, s->ta, s->tb);
         gemm_f32(j->pool, &g, j->alpha, a, b, 0.0f, y);
         return;
     }
@@ -263,16 +254,7 @@ static enum status run_f32(struct op_ctx *c, struct matmul *s) {
 }
 
 static void run_f64(struct op_ctx *c, const struct matmul *s, double alpha, struct tensor *y) {
-    const struct gemm_shape g = {
-        .transpose_a = s->ta,
-        .transpose_b = s->tb,
-        .m = s->m,
-        .n = s->n,
-        .k = s->k,
-        .lda = s->ta ? s->m : s->k,
-        .ldb = s->tb ? s->k : s->n,
-        .ldc = s->n,
-    };
+    const struct gemm_shape g = gemm_shape_of(s->m, s->n, s->k, s->ta, s->tb);
     for (size_t i = 0; i < s->batches; i++) {
         size_t a = 0, b = 0;
         matmul_batch(s, i, &a, &b);

@@ -43,10 +43,8 @@ static enum status infer(struct op_ctx *c) {
     s = inferred(c, dims);
     if (s != STATUS_OK || !op_in(c, 2))
         return s != STATUS_OK ? s : op_infer(c, 0, x->dtype, x->rank, dims);
-    if (!op_in(c, 2)->data) {
-        op_infer_later(c);
-        return STATUS_OK;
-    }
+    if (!op_in(c, 2)->data)
+        return op_infer_later(c);
     int64_t wanted[TENSOR_MAX_RANK];
     size_t n = 0;
     s = op_in_ints(c, 2, wanted, TENSOR_MAX_RANK, &n);

@@ -118,11 +118,6 @@ static enum status map_in(struct op_ctx *c, uint32_t keys, const struct tensor *
     return STATUS_OK;
 }
 
-static enum status later(struct op_ctx *c) {
-    op_infer_in_run(c);
-    return STATUS_OK;
-}
-
 /* ---- DictVectorizer ---- */
 
 static enum status dict_run(struct op_ctx *c) {
@@ -251,8 +246,7 @@ static enum status zip_infer(struct op_ctx *c) {
     if ((size_t)rows.width != labels.count)
         return op_fail(c, "rows have %lld values for %zu labels: must be as many",
                        (long long)rows.width, labels.count);
-    op_infer_in_run(c);
-    return STATUS_OK;
+    return op_infer_in_run(c);
 }
 
 static enum status zip_run(struct op_ctx *c) {
@@ -310,13 +304,13 @@ const struct op_row op_family_ml_feature[] = {
     {.domain = ML,
      .name = "DictVectorizer",
      .since = 1,
-     .infer = later,
+     .infer = op_infer_in_run,
      .run = dict_run,
      .flags = OP_SEQUENCE},
     {.domain = ML,
      .name = "CastMap",
      .since = 1,
-     .infer = later,
+     .infer = op_infer_in_run,
      .run = cast_map_run,
      .flags = OP_SEQUENCE},
     {.domain = ML,

@@ -24,8 +24,7 @@ static enum status nms_infer(struct op_ctx *c) {
     if (boxes->dims[2] != 4 || boxes->dims[0] != scores->dims[0] ||
         boxes->dims[1] != scores->dims[2])
         return op_fail(c, "boxes must be [images,boxes,4] and scores [images,classes,boxes]");
-    op_infer_in_run(c);
-    return STATUS_OK;
+    return op_infer_in_run(c);
 }
 
 static struct box box_of(const float *p, bool centre) {

@@ -6,9 +6,7 @@
 
 static enum status nonzero_infer(struct op_ctx *c) {
     enum status s = op_need(c, 0);
-    if (s == STATUS_OK)
-        op_infer_in_run(c);
-    return s;
+    return s == STATUS_OK ? op_infer_in_run(c) : s;
 }
 
 static bool is_set(const struct tensor *x, int64_t i) {

@@ -19,10 +19,8 @@ static enum status onehot_infer(struct op_ctx *c) {
     if (indices->rank >= TENSOR_MAX_RANK)
         return op_fail(c, "input \"indices\" has %d dimensions, at most %d can be served",
                        indices->rank, TENSOR_MAX_RANK - 1);
-    if (!op_in(c, 1)->data) {
-        op_infer_later(c);
-        return STATUS_OK;
-    }
+    if (!op_in(c, 1)->data)
+        return op_infer_later(c);
     int64_t depth = 0;
     int axis = 0;
     s = op_in_int(c, 1, &depth);

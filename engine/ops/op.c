@@ -4,6 +4,10 @@
 
 /* ---- inputs and outputs ---- */
 
+const void *op_form(const struct op_ctx *c) {
+    return c->node->row->form;
+}
+
 size_t op_in_count(const struct op_ctx *c) {
     return c->in_count;
 }
@@ -51,12 +55,14 @@ enum status op_infer_like(struct op_ctx *c, size_t i, const struct tensor *t) {
     return op_infer(c, i, t->dtype, t->rank, t->dims);
 }
 
-void op_infer_later(struct op_ctx *c) {
+enum status op_infer_later(struct op_ctx *c) {
     c->state = OP_SHAPE_LATER;
+    return STATUS_OK;
 }
 
-void op_infer_in_run(struct op_ctx *c) {
+enum status op_infer_in_run(struct op_ctx *c) {
     c->state = OP_SHAPE_IN_RUN;
+    return STATUS_OK;
 }
 
 enum status op_out_new(struct op_ctx *c, size_t i, enum dtype dtype, int rank, const int64_t *dims,
@@ -209,17 +215,6 @@ const struct tensor *op_attr_tensor(struct op_ctx *c, const char *name) {
     return a && a->count == 1 ? &a->tensors[0].tensor : NULL;
 }
 
-size_t op_attr_tensors(struct op_ctx *c, const char *name, const struct graph_tensor **values) {
-    const struct attribute *a = attribute(c, name, ATTR_TENSORS);
-    *values = a ? a->tensors : NULL;
-    return a ? a->count : 0;
-}
-
-const struct type_info *op_attr_type(struct op_ctx *c, const char *name) {
-    const struct attribute *a = attribute(c, name, ATTR_TYPE);
-    return a ? a->type_info : NULL;
-}
-
 const struct graph *op_attr_graph(struct op_ctx *c, const char *name) {
     const struct attribute *a = attribute(c, name, ATTR_GRAPH);
     return a ? a->g : NULL;
@@ -260,6 +255,20 @@ enum status op_need_dtype(struct op_ctx *c, size_t i, uint32_t mask) {
         return STATUS_OK;
     return op_fail(c, "input %zu has type %s, which this operator does not take here", i,
                    dtype_name(t->dtype));
+}
+
+enum status op_need_same(struct op_ctx *c, size_t i, size_t like) {
+    return op_need_dtype(c, i, (uint32_t)1 << op_in(c, like)->dtype);
+}
+
+enum status op_attr_dtype(struct op_ctx *c, const char *name, enum dtype otherwise, uint32_t mask,
+                          enum dtype *out) {
+    const int64_t type = op_attr_int(c, name, (int64_t)otherwise);
+    if (type <= DTYPE_NONE || type >= DTYPE_COUNT || !(mask >> type & 1))
+        return op_fail(c, "attribute \"%s\" is %lld, which is no type that is served here", name,
+                       (long long)type);
+    *out = (enum dtype)type;
+    return STATUS_OK;
 }
 
 enum status op_need_rank(struct op_ctx *c, size_t i, int least, int most) {
@@ -303,12 +312,19 @@ enum status op_in_ints(struct op_ctx *c, size_t i, int64_t *out, size_t max, siz
     return STATUS_OK;
 }
 
-enum status op_in_double(struct op_ctx *c, size_t i, double *out) {
+static enum status need_one(struct op_ctx *c, size_t i) {
+    enum status s = op_need(c, i);
     const struct tensor *t = op_in(c, i);
-    if (!t)
-        return op_need(c, i);
-    if (t->count != 1 || !t->data)
+    if (s == STATUS_OK && (t->count != 1 || !t->data))
         return op_fail(c, "input %zu must be one number, it has %lld", i, (long long)t->count);
+    return s;
+}
+
+enum status op_in_double(struct op_ctx *c, size_t i, double *out) {
+    enum status s = need_one(c, i);
+    if (s != STATUS_OK)
+        return s;
+    const struct tensor *t = op_in(c, i);
     switch (t->dtype) {
     case DTYPE_FLOAT:
         *out = (double)*(const float *)t->data;
@@ -324,7 +340,7 @@ enum status op_in_double(struct op_ctx *c, size_t i, double *out) {
         return STATUS_OK;
     default: {
         int64_t v = 0;
-        enum status s = op_in_int(c, i, &v);
+        s = op_in_int(c, i, &v);
         if (s == STATUS_OK)
             *out = t->dtype == DTYPE_UINT64 ? (double)(uint64_t)v : (double)v;
         return s;
@@ -333,11 +349,10 @@ enum status op_in_double(struct op_ctx *c, size_t i, double *out) {
 }
 
 enum status op_in_int(struct op_ctx *c, size_t i, int64_t *out) {
+    enum status s = need_one(c, i);
+    if (s != STATUS_OK)
+        return s;
     const struct tensor *t = op_in(c, i);
-    if (!t)
-        return op_need(c, i);
-    if (t->count != 1 || !t->data)
-        return op_fail(c, "input %zu must be one number, it has %lld", i, (long long)t->count);
     switch (t->dtype) {
     case DTYPE_INT64:
     case DTYPE_UINT64:
@@ -405,6 +420,16 @@ void op_out_f32_done(struct op_ctx *c, size_t i, const float *values) {
     struct tensor *t = op_out(c, i);
     if (t && t->dtype != DTYPE_FLOAT)
         half_narrow(t->dtype, values, t->data, (size_t)t->count);
+}
+
+enum status op_pair_f32(struct op_ctx *c, const float **from, float **to) {
+    const float *in = NULL;
+    enum status s = op_in_f32(c, 0, &in);
+    if (s == STATUS_OK)
+        s = op_out_f32(c, 0, to);
+    if (s == STATUS_OK)
+        *from = in;
+    return s;
 }
 
 /* ---- work ---- */

@@ -12,10 +12,10 @@
  *   infer    for every new combination of input shapes, before run. All input shapes are concrete
  *            and known; an input's VALUE is known only where op_in(c, i)->data is not NULL. Sets
  *            type and shape of each output with op_infer. Where an output's shape hangs on a value
- *            that is not known, it says op_infer_later(c) and returns STATUS_OK: infer is then
- *            called again just before run, with all values known. Where the shape is known only by
- *            computing (NonZero, Unique, ...), it says op_infer_in_run(c) for the same effect and
- *            run itself makes the outputs with op_out_new.
+ *            that is not known, it returns op_infer_later(c): infer is then called again just
+ *            before run, with all values known. Where the shape is known only by computing
+ *            (NonZero, Unique, ...), it returns op_infer_in_run(c), to the same effect, and run
+ *            itself makes the outputs with op_out_new.
  *   run      computes. All inputs have data. op_out(c, i) gives the output's tensor, with memory of
  *            any content, or NULL if nobody reads it. Outputs never overlap inputs, except under
  *            OP_IN_PLACE and OP_VIEW.
@@ -61,6 +61,7 @@ struct op_row {
     op_fn *prepare;                        /* may be NULL */
     size_t (*pack_size)(struct op_ctx *c); /* bytes of op_weights_alloc; may be NULL */
     unsigned flags;
+    const void *form; /* what tells this row from others with the same functions: op_form */
 };
 
 #define OP_END                                                                                     \
@@ -68,6 +69,9 @@ struct op_row {
 
 /* The row for an operator at an opset, or NULL. "" and "ai.onnx" are the same domain. */
 const struct op_row *op_find(struct str domain, struct str name, int64_t opset);
+
+/* `form` of the node's row, where its functions serve several rows. */
+const void *op_form(const struct op_ctx *c);
 
 /* ---- inputs and outputs ---- */
 size_t op_in_count(const struct op_ctx *c); /* as written in the model, absent ones included */
@@ -86,8 +90,9 @@ struct tensor *op_out(struct op_ctx *c, size_t i);
 MUST_USE enum status op_infer(struct op_ctx *c, size_t i, enum dtype dtype, int rank,
                               const int64_t *dims);
 MUST_USE enum status op_infer_like(struct op_ctx *c, size_t i, const struct tensor *t);
-void op_infer_later(struct op_ctx *c);
-void op_infer_in_run(struct op_ctx *c);
+/* Both give STATUS_OK, to be returned; op_infer_in_run serves as an infer function itself. */
+MUST_USE enum status op_infer_later(struct op_ctx *c);
+MUST_USE enum status op_infer_in_run(struct op_ctx *c);
 
 /* ---- in run, for outputs that infer did not shape ---- */
 /* Make output i a tensor of this shape, in run memory. *out may be NULL where the caller does not
@@ -126,8 +131,6 @@ size_t op_attr_ints(struct op_ctx *c, const char *name, const int64_t **values);
 size_t op_attr_floats(struct op_ctx *c, const char *name, const float **values);
 size_t op_attr_strs(struct op_ctx *c, const char *name, const struct str **values);
 const struct tensor *op_attr_tensor(struct op_ctx *c, const char *name); /* NULL: absent */
-size_t op_attr_tensors(struct op_ctx *c, const char *name, const struct graph_tensor **values);
-const struct type_info *op_attr_type(struct op_ctx *c, const char *name);
 const struct graph *op_attr_graph(struct op_ctx *c, const char *name);
 
 /* ---- checks, all give STATUS_INVALID with a message ---- */
@@ -139,6 +142,11 @@ MUST_USE enum status op_need(struct op_ctx *c, size_t i);
 MUST_USE enum status op_need_all(struct op_ctx *c, size_t n);
 /* dtype of input i (where present) is one of `mask`: DT(FLOAT) | DT(DOUBLE), DT_REAL, ... */
 MUST_USE enum status op_need_dtype(struct op_ctx *c, size_t i, uint32_t mask);
+/* dtype of input i (where present) is that of input `like`, which is present. */
+MUST_USE enum status op_need_same(struct op_ctx *c, size_t i, size_t like);
+/* An attribute that names an element type, one of `mask`. */
+MUST_USE enum status op_attr_dtype(struct op_ctx *c, const char *name, enum dtype otherwise,
+                                   uint32_t mask, enum dtype *out);
 /* Input i has from `least` to `most` dimensions. */
 MUST_USE enum status op_need_rank(struct op_ctx *c, size_t i, int least, int most);
 /* -rank <= axis < rank: writes it as 0..rank-1. */
@@ -166,6 +174,8 @@ MUST_USE enum status op_in_f32(struct op_ctx *c, size_t i, const float **out);
  * narrows into the output. *out is NULL where the output is not wanted. */
 MUST_USE enum status op_out_f32(struct op_ctx *c, size_t i, float **out);
 void op_out_f32_done(struct op_ctx *c, size_t i, const float *values);
+/* Input 0 and output 0 at once, for operators of one of each. */
+MUST_USE enum status op_pair_f32(struct op_ctx *c, const float **from, float **to);
 
 /* ---- work ---- */
 

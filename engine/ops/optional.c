@@ -2,11 +2,6 @@
  * something; an empty one is a value of kind VALUE_NONE. */
 #include "engine/ops/op.h"
 
-static enum status later(struct op_ctx *c) {
-    op_infer_in_run(c);
-    return STATUS_OK;
-}
-
 static bool holds(struct op_ctx *c) {
     const struct value *v = op_in_count(c) > 0 ? op_in_value(c, 0) : NULL;
     return v && v->kind != VALUE_NONE;
@@ -34,15 +29,19 @@ static enum status get_run(struct op_ctx *c) {
 }
 
 const struct op_row op_family_optional[] = {
-    {.name = "Optional", .since = 15, .infer = later, .run = make_run, .flags = OP_SEQUENCE},
+    {.name = "Optional",
+     .since = 15,
+     .infer = op_infer_in_run,
+     .run = make_run,
+     .flags = OP_SEQUENCE},
     {.name = "OptionalHasElement",
      .since = 15,
-     .infer = later,
+     .infer = op_infer_in_run,
      .run = has_run,
      .flags = OP_SEQUENCE},
     {.name = "OptionalGetElement",
      .since = 15,
-     .infer = later,
+     .infer = op_infer_in_run,
      .run = get_run,
      .flags = OP_SEQUENCE},
     OP_END,

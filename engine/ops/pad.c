@@ -59,10 +59,8 @@ static enum status infer(struct op_ctx *c) {
     if (mode == MODE_UNKNOWN)
         return op_fail(c, "attribute mode is not constant, edge, reflect or wrap");
     for (size_t i = 1; op_opset(c) >= 11 && i < 4; i += 2)
-        if (op_in(c, i) && !op_in(c, i)->data) {
-            op_infer_later(c);
-            return STATUS_OK;
-        }
+        if (op_in(c, i) && !op_in(c, i)->data)
+            return op_infer_later(c);
     const struct tensor *x = op_in(c, 0);
     if (op_opset(c) >= 11 && op_in(c, 2) &&
         (op_in(c, 2)->dtype != x->dtype || op_in(c, 2)->count != 1))

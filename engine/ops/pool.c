@@ -220,9 +220,7 @@ static enum status run_planes(struct op_ctx *c, const struct kernels *k, struct 
     }
     const float *from = NULL;
     float *to = NULL;
-    enum status s = op_in_f32(c, 0, &from);
-    if (s == STATUS_OK)
-        s = op_out_f32(c, 0, &to);
+    enum status s = op_pair_f32(c, &from, &to);
     if (s != STATUS_OK)
         return s;
     j->x = from;

@@ -40,7 +40,8 @@ enum status quant_zero_points(struct op_ctx *c, size_t i, size_t otherwise, cons
     return STATUS_OK;
 }
 
-void quant_range(enum dtype dtype, double *least, double *most) {
+/* Range of an integer type of QUANT_INTS. */
+static void range_of(enum dtype dtype, double *least, double *most) {
     static const struct {
         enum dtype dtype;
         double least, most;
@@ -60,7 +61,7 @@ void quant_range(enum dtype dtype, double *least, double *most) {
 
 void quant_store(enum dtype dtype, void *to, size_t at, double v, double zero) {
     double least = 0, most = 0;
-    quant_range(dtype, &least, &most);
+    range_of(dtype, &least, &most);
     /* rint rounds half to even: the rounding mode is never changed. NaN becomes the least. */
     const double r = rint(v) + zero;
     const double limited = r >= least ? (r <= most ? r : most) : least;

@@ -18,8 +18,6 @@ void quant_load(enum dtype dtype, const void *from, size_t count, double *to);
 /* Zero points of input i as doubles in scratch; `otherwise` many zeros where it is absent. */
 MUST_USE enum status quant_zero_points(struct op_ctx *c, size_t i, size_t otherwise,
                                        const double **out, size_t *count);
-/* Range of an integer type of the lists above. */
-void quant_range(enum dtype dtype, double *least, double *most);
 /* Stores round-half-even(v) + zero, limited to the type's range. */
 void quant_store(enum dtype dtype, void *to, size_t at, double v, double zero);
 

@@ -26,16 +26,17 @@ static enum status need_count(struct op_ctx *c, size_t i, int64_t many) {
                    (long long)many);
 }
 
-static enum status infer(struct op_ctx *c, const struct places *p) {
+static enum status infer(struct op_ctx *c) {
+    const struct places *p = op_form(c);
     enum status s = op_need_all(c, p->y_zero == NONE ? 2 : 8);
     if (s == STATUS_OK)
         s = op_need_dtype(c, p->x, QUANT_BYTES);
     if (s == STATUS_OK)
         s = op_need_dtype(c, p->w, QUANT_BYTES);
     if (s == STATUS_OK)
-        s = op_need_dtype(c, p->x_zero, (uint32_t)1 << op_in(c, p->x)->dtype);
+        s = op_need_same(c, p->x_zero, p->x);
     if (s == STATUS_OK)
-        s = op_need_dtype(c, p->w_zero, (uint32_t)1 << op_in(c, p->w)->dtype);
+        s = op_need_same(c, p->w_zero, p->w);
     struct conv v;
     if (s == STATUS_OK)
         s = conv_parse(c, op_in(c, p->x), op_in(c, p->w),
@@ -132,8 +133,7 @@ static void run_group(struct op_ctx *c, const struct job *j, size_t batch, size_
         conv_im2col(&v->w, v->channels, x, from, count, j->columns);
         for (size_t i = 0; i < k * count; i++)
             j->wide[i] = (double)j->columns[i];
-        const struct gemm_shape g = {
-            .m = v->filters, .n = count, .k = k, .lda = k, .ldb = count, .ldc = count};
+        const struct gemm_shape g = gemm_shape_of(v->filters, count, k, false, false);
         gemm_f64(op_threads(c), &g, 1.0, j->w + group * v->filters * k, j->wide, 0.0, j->sums);
         store_tile(j, batch, group, from, count);
     }
@@ -159,7 +159,8 @@ static enum status load_scales(struct op_ctx *c, const struct places *p, struct 
     return STATUS_OK;
 }
 
-static enum status run(struct op_ctx *c, const struct places *p) {
+static enum status run(struct op_ctx *c) {
+    const struct places *p = op_form(c);
     struct job j = {.y = op_out(c, 0)};
     if (!j.y || j.y->count == 0)
         return STATUS_OK;
@@ -183,24 +184,8 @@ static enum status run(struct op_ctx *c, const struct places *p) {
     return STATUS_OK;
 }
 
-static enum status integer_infer(struct op_ctx *c) {
-    return infer(c, &integer);
-}
-
-static enum status integer_run(struct op_ctx *c) {
-    return run(c, &integer);
-}
-
-static enum status linear_infer(struct op_ctx *c) {
-    return infer(c, &linear);
-}
-
-static enum status linear_run(struct op_ctx *c) {
-    return run(c, &linear);
-}
-
 const struct op_row op_family_quant_conv[] = {
-    {.name = "ConvInteger", .since = 10, .infer = integer_infer, .run = integer_run},
-    {.name = "QLinearConv", .since = 10, .infer = linear_infer, .run = linear_run},
+    {.name = "ConvInteger", .since = 10, .infer = infer, .run = run, .form = &integer},
+    {.name = "QLinearConv", .since = 10, .infer = infer, .run = run, .form = &linear},
     OP_END,
 };

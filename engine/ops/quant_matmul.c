@@ -25,7 +25,7 @@ static enum status integer_infer(struct op_ctx *c) {
     for (size_t i = 0; i < 2 && s == STATUS_OK; i++) {
         s = op_need_dtype(c, i, QUANT_BYTES);
         if (s == STATUS_OK)
-            s = op_need_dtype(c, 2 + i, (uint32_t)1 << op_in(c, i)->dtype);
+            s = op_need_same(c, 2 + i, i);
     }
     struct matmul m;
     if (s == STATUS_OK)
@@ -45,7 +45,7 @@ static enum status linear_infer(struct op_ctx *c) {
         if (s == STATUS_OK)
             s = op_need_dtype(c, zero, QUANT_BYTES);
         if (s == STATUS_OK && i != Y_SCALE)
-            s = op_need_dtype(c, i, (uint32_t)1 << op_in(c, zero)->dtype);
+            s = op_need_same(c, i, zero);
     }
     struct matmul m;
     if (s == STATUS_OK)
@@ -126,7 +126,7 @@ static enum status multiply(struct op_ctx *c, const size_t at[4], const struct f
     double *sums = op_scratch_array(c, m.m * m.n, sizeof *sums);
     if (!sums)
         return op_no_memory(c);
-    const struct gemm_shape g = {.m = m.m, .n = m.n, .k = m.k, .lda = m.k, .ldb = m.n, .ldc = m.n};
+    const struct gemm_shape g = gemm_shape_of(m.m, m.n, m.k, false, false);
     for (size_t i = 0; i < m.batches; i++) {
         size_t ia = 0, ib = 0;
         matmul_batch(&m, i, &ia, &ib);

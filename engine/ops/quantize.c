@@ -98,7 +98,7 @@ static enum status dequantize_infer(struct op_ctx *c) {
     if (s == STATUS_OK)
         s = op_need_dtype(c, 1, DT_FLOATS);
     if (s == STATUS_OK)
-        s = op_need_dtype(c, 2, (uint32_t)1 << op_in(c, 0)->dtype);
+        s = op_need_same(c, 2, 0);
     struct layout l;
     if (s == STATUS_OK)
         s = layout_of(c, &l);

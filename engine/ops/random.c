@@ -6,7 +6,7 @@
  * secrecy. The specification does not say which numbers a seed gives. */
 #include "engine/ops/indices.h"
 #include "engine/ops/op.h"
-#include "engine/ops/types.h"
+#include "engine/ops/real.h"
 
 #include <math.h>
 #include <sys/random.h>
@@ -75,34 +75,7 @@ static enum status generator_new(struct op_ctx *c, struct generator *g) {
     return STATUS_OK;
 }
 
-static void put(struct tensor *y, int64_t i, double v) {
-    switch (y->dtype) {
-#define CASE(name, T)                                                                              \
-    case DTYPE_##name:                                                                             \
-        ((T *)y->data)[i] = (T)v;                                                                  \
-        return;
-        TYPES_NUMBER(CASE)
-        CASE(BOOL, bool)
-#undef CASE
-    case DTYPE_FLOAT16:
-        ((uint16_t *)y->data)[i] = half_from_double(v);
-        return;
-    default:
-        ((uint16_t *)y->data)[i] = half_bf16_from_float((float)v);
-    }
-}
-
 /* ---- types and shapes ---- */
-
-/* The attribute dtype, within `mask`. */
-static enum status type_of(struct op_ctx *c, enum dtype otherwise, uint32_t mask, enum dtype *out) {
-    int64_t type = op_attr_int(c, "dtype", (int64_t)otherwise);
-    if (type <= DTYPE_NONE || type >= DTYPE_COUNT || !(mask >> type & 1))
-        return op_fail(c, "attribute \"dtype\" is %lld, which cannot be made here",
-                       (long long)type);
-    *out = (enum dtype)type;
-    return STATUS_OK;
-}
 
 static enum status shaped_infer(struct op_ctx *c) {
     const int64_t *shape = NULL;
@@ -110,7 +83,7 @@ static enum status shaped_infer(struct op_ctx *c) {
     enum dtype type = DTYPE_NONE;
     if (rank > TENSOR_MAX_RANK)
         return op_fail(c, "attribute \"shape\" has %zu dimensions", rank);
-    enum status s = type_of(c, DTYPE_FLOAT, DT_FLOATS, &type);
+    enum status s = op_attr_dtype(c, "dtype", DTYPE_FLOAT, DT_FLOATS, &type);
     return s == STATUS_OK ? op_infer(c, 0, type, (int)rank, shape) : s;
 }
 
@@ -118,7 +91,7 @@ static enum status like(struct op_ctx *c, uint32_t mask) {
     enum dtype type = DTYPE_NONE;
     enum status s = op_need(c, 0);
     if (s == STATUS_OK)
-        s = type_of(c, op_in(c, 0)->dtype, mask, &type);
+        s = op_attr_dtype(c, "dtype", op_in(c, 0)->dtype, mask, &type);
     if (s == STATUS_OK)
         s = op_infer(c, 0, type, op_in(c, 0)->rank, op_in(c, 0)->dims);
     return s;
@@ -143,7 +116,7 @@ static enum status multinomial_infer(struct op_ctx *c) {
     if (s == STATUS_OK)
         s = op_need_rank(c, 0, 2, 2);
     if (s == STATUS_OK)
-        s = type_of(c, DTYPE_INT32, INDEX_TYPES, &type);
+        s = op_attr_dtype(c, "dtype", DTYPE_INT32, INDEX_TYPES, &type);
     if (s != STATUS_OK)
         return s;
     int64_t n = op_attr_int(c, "sample_size", 1);
@@ -161,7 +134,7 @@ static enum status normal_run(struct op_ctx *c) {
     double mean = (double)op_attr_float(c, "mean", 0), scale = (double)op_attr_float(c, "scale", 1);
     enum status s = generator_new(c, &g);
     for (int64_t i = 0; s == STATUS_OK && y && i < y->count; i++)
-        put(y, i, mean + scale * normal(&g));
+        real_put(y, i, mean + scale * normal(&g));
     return s;
 }
 
@@ -171,21 +144,8 @@ static enum status uniform_run(struct op_ctx *c) {
     double low = (double)op_attr_float(c, "low", 0), high = (double)op_attr_float(c, "high", 1);
     enum status s = generator_new(c, &g);
     for (int64_t i = 0; s == STATUS_OK && y && i < y->count; i++)
-        put(y, i, low + (high - low) * uniform(&g));
+        real_put(y, i, low + (high - low) * uniform(&g));
     return s;
-}
-
-static double real_at(const struct tensor *x, int64_t i) {
-    switch (x->dtype) {
-    case DTYPE_FLOAT:
-        return (double)((const float *)x->data)[i];
-    case DTYPE_DOUBLE:
-        return ((const double *)x->data)[i];
-    case DTYPE_FLOAT16:
-        return (double)half_to_float(((const uint16_t *)x->data)[i]);
-    default:
-        return (double)half_bf16_to_float(((const uint16_t *)x->data)[i]);
-    }
 }
 
 static enum status bernoulli_run(struct op_ctx *c) {
@@ -193,7 +153,7 @@ static enum status bernoulli_run(struct op_ctx *c) {
     struct generator g;
     enum status s = generator_new(c, &g);
     for (int64_t i = 0; s == STATUS_OK && y && i < y->count; i++)
-        put(y, i, uniform(&g) < real_at(op_in(c, 0), i) ? 1 : 0);
+        real_put(y, i, uniform(&g) < real_at(op_in(c, 0), i) ? 1 : 0);
     return s;
 }
 
@@ -222,7 +182,7 @@ static enum status multinomial_run(struct op_ctx *c) {
             int64_t k = 0;
             while (k < classes - 1 && sums[k] <= at)
                 k++;
-            put(y, row * samples + i, (double)k);
+            real_put(y, row * samples + i, (double)k);
         }
     }
     return STATUS_OK;

@@ -6,7 +6,7 @@ static double limited(double v, double least, double most) {
     return v >= least ? (v <= most ? v : most) : least;
 }
 
-void real_widen(enum dtype dtype, const void *from, double *to, size_t count) {
+static void widen(enum dtype dtype, const void *from, double *to, size_t count) {
 #define CASE(name, type)                                                                           \
     case DTYPE_##name:                                                                             \
         for (size_t i = 0; i < count; i++)                                                         \
@@ -28,7 +28,7 @@ void real_widen(enum dtype dtype, const void *from, double *to, size_t count) {
 #undef CASE
 }
 
-void real_narrow(enum dtype dtype, const double *from, void *to, size_t count) {
+static void narrow(enum dtype dtype, const double *from, void *to, size_t count) {
 #define CASE(name, type, least, most)                                                              \
     case DTYPE_##name:                                                                             \
         for (size_t i = 0; i < count; i++)                                                         \
@@ -65,6 +65,20 @@ void real_narrow(enum dtype dtype, const double *from, void *to, size_t count) {
 #undef CASE
 }
 
+double real_at(const struct tensor *t, int64_t i) {
+    double v = 0;
+    widen(t->dtype, (const char *)t->data + (size_t)i * dtype_size(t->dtype), &v, 1);
+    return v;
+}
+
+void real_put(struct tensor *t, int64_t i, double v) {
+    char *to = (char *)t->data + (size_t)i * dtype_size(t->dtype);
+    if (t->dtype == DTYPE_BOOL)
+        *(bool *)to = v != 0;
+    else
+        narrow(t->dtype, &v, to, 1);
+}
+
 enum status real_in(struct op_ctx *c, size_t i, const double **out) {
     const struct tensor *t = op_in(c, i);
     if (t->dtype == DTYPE_DOUBLE) {
@@ -74,7 +88,7 @@ enum status real_in(struct op_ctx *c, size_t i, const double **out) {
     double *values = op_scratch_array(c, (size_t)t->count, sizeof *values);
     if (!values)
         return op_no_memory(c);
-    real_widen(t->dtype, t->data, values, (size_t)t->count);
+    widen(t->dtype, t->data, values, (size_t)t->count);
     *out = values;
     return STATUS_OK;
 }
@@ -95,5 +109,5 @@ enum status real_out(struct op_ctx *c, size_t i, double **out) {
 void real_out_done(struct op_ctx *c, size_t i, const double *values) {
     struct tensor *t = op_out(c, i);
     if (t)
-        real_narrow(t->dtype, values, t->data, (size_t)t->count);
+        narrow(t->dtype, values, t->data, (size_t)t->count);
 }

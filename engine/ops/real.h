@@ -11,8 +11,8 @@ MUST_USE enum status real_in(struct op_ctx *c, size_t i, const double **out);
 /* Where to write output i: its own data for DOUBLE, else scratch. NULL: not wanted. */
 MUST_USE enum status real_out(struct op_ctx *c, size_t i, double **out);
 void real_out_done(struct op_ctx *c, size_t i, const double *values);
-/* Whole arrays of a real type. */
-void real_widen(enum dtype dtype, const void *from, double *to, size_t count);
-void real_narrow(enum dtype dtype, const double *from, void *to, size_t count);
+/* One element; real_put stores a BOOL too. */
+double real_at(const struct tensor *t, int64_t i);
+void real_put(struct tensor *t, int64_t i, double v);
 
 #endif

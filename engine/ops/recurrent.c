@@ -99,12 +99,13 @@ static enum status parse(struct op_ctx *c, const struct recurrent_form *form, st
     return s;
 }
 
-enum status recurrent_infer(struct op_ctx *c, const struct recurrent_form *form, bool cell) {
+enum status recurrent_infer(struct op_ctx *c) {
+    const struct recurrent_form *form = op_form(c);
     enum status s = op_need_all(c, 3);
     if (s == STATUS_OK)
         s = op_need_dtype(c, 0, DT_FLOATS);
     for (size_t i = 1; i < 8 && s == STATUS_OK; i++)
-        s = op_need_dtype(c, i, i == 4 ? DT(INT32) : (uint32_t)1 << op_in(c, 0)->dtype);
+        s = i == 4 ? op_need_dtype(c, i, DT(INT32)) : op_need_same(c, i, 0);
     struct recurrent r;
     if (s == STATUS_OK)
         s = parse(c, form, &r);
@@ -118,7 +119,7 @@ enum status recurrent_infer(struct op_ctx *c, const struct recurrent_form *form,
     s = op_infer(c, 0, dtype, 4, y[r.batch_first]);
     if (s == STATUS_OK)
         s = op_infer(c, 1, dtype, 3, h[r.batch_first]);
-    if (s == STATUS_OK && cell)
+    if (s == STATUS_OK && form->cell)
         s = op_infer(c, 2, dtype, 3, h[r.batch_first]);
     return s;
 }
@@ -158,7 +159,8 @@ static bool add_size(size_t *total, const struct dense *d) {
     return checked_align(size, MEMORY_ALIGN, &rounded) && checked_add(*total, rounded, total);
 }
 
-size_t recurrent_pack_size(struct op_ctx *c, const struct recurrent_form *form) {
+size_t recurrent_pack_size(struct op_ctx *c) {
+    const struct recurrent_form *form = op_form(c);
     size_t total = 0;
     for (size_t i = 1; i <= 2; i++) {
         struct recurrent_weights w = {0};
@@ -173,7 +175,8 @@ size_t recurrent_pack_size(struct op_ctx *c, const struct recurrent_form *form) 
     return total;
 }
 
-enum status recurrent_prepare(struct op_ctx *c, const struct recurrent_form *form) {
+enum status recurrent_prepare(struct op_ctx *c) {
+    const struct recurrent_form *form = op_form(c);
     struct recurrent_weights *w = op_state_new(c, sizeof *w);
     if (!w)
         return op_no_memory(c);
@@ -252,8 +255,8 @@ enum status recurrent_state(struct op_ctx *c, const struct recurrent *r, size_t 
     return STATUS_OK;
 }
 
-enum status recurrent_open(struct op_ctx *c, const struct recurrent_form *form, struct recurrent *r,
-                           struct recurrent_run *run) {
+enum status recurrent_open(struct op_ctx *c, struct recurrent *r, struct recurrent_run *run) {
+    const struct recurrent_form *form = op_form(c);
     *run = (struct recurrent_run){.r = r};
     enum status s = parse(c, form, r);
     if (s == STATUS_OK)
@@ -288,11 +291,24 @@ enum status recurrent_open(struct op_ctx *c, const struct recurrent_form *form, 
     return STATUS_OK;
 }
 
-void recurrent_each(struct op_ctx *c, const struct recurrent_run *run, threads_fn *fn, void *arg) {
+struct each {
+    recurrent_direction *fn;
+    void *arg;
+};
+
+static void run_directions(void *arg, size_t begin, size_t end) {
+    const struct each *each = arg;
+    for (size_t d = begin; d < end; d++)
+        each->fn(each->arg, d);
+}
+
+void recurrent_each(struct op_ctx *c, const struct recurrent_run *run, recurrent_direction *fn,
+                    void *arg) {
+    struct each each = {fn, arg};
     if (run->pool)
-        fn(arg, 0, run->r->dirs); /* the products inside use the pool */
+        run_directions(&each, 0, run->r->dirs); /* the products inside use the pool */
     else
-        op_parallel(c, run->r->dirs, 1, fn, arg);
+        op_parallel(c, run->r->dirs, 1, run_directions, &each);
 }
 
 enum status recurrent_store(struct op_ctx *c, const struct recurrent *r, size_t i,

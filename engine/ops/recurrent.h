@@ -33,11 +33,12 @@ struct recurrent_activation {
     float alpha, beta;
 };
 
-/* What tells the three operators apart. */
+/* What tells the three operators apart: the `form` of their rows. */
 struct recurrent_form {
     size_t gates;                                /* 4, 3, 1 */
     size_t activations;                          /* per direction: 3, 2, 1 */
     const char *defaults[RECURRENT_ACTIVATIONS]; /* their names */
+    bool cell;    /* output 2 is the cell state, inputs 6 and 7 are initial_c and P */
     size_t split; /* gates of R in its first packed part; the others are the second. 0: one part */
 };
 
@@ -69,23 +70,23 @@ struct recurrent_run {
     struct threads *pool;
 };
 
-/* infer of all three. `cell`: output 2 is the cell state (LSTM), inputs 6 and 7 are initial_c, P.
- */
-MUST_USE enum status recurrent_infer(struct op_ctx *c, const struct recurrent_form *form,
-                                     bool cell);
-size_t recurrent_pack_size(struct op_ctx *c, const struct recurrent_form *form);
-MUST_USE enum status recurrent_prepare(struct op_ctx *c, const struct recurrent_form *form);
+/* infer, pack_size and prepare of all three rows. */
+MUST_USE enum status recurrent_infer(struct op_ctx *c);
+size_t recurrent_pack_size(struct op_ctx *c);
+MUST_USE enum status recurrent_prepare(struct op_ctx *c);
 
-/* Reads everything, computes `products`; bias_of(direction's B, gate element) is added by the
- * caller's cell, not here. y is zeroed where lengths differ. */
-MUST_USE enum status recurrent_open(struct op_ctx *c, const struct recurrent_form *form,
-                                    struct recurrent *r, struct recurrent_run *run);
+/* Reads everything, computes `products`; the bias is added by the caller's cell, not here. y is
+ * zeroed where lengths differ. */
+MUST_USE enum status recurrent_open(struct op_ctx *c, struct recurrent *r,
+                                    struct recurrent_run *run);
 /* A state input [dirs, batch, hidden] (layout 1: [batch, dirs, hidden]) as [dirs][batch][hidden]
  * in scratch; zeros where it is absent. */
 MUST_USE enum status recurrent_state(struct op_ctx *c, const struct recurrent *r, size_t i,
                                      float **out);
-/* Runs fn(arg, direction, direction + 1) for each direction. */
-void recurrent_each(struct op_ctx *c, const struct recurrent_run *run, threads_fn *fn, void *arg);
+/* Runs fn for each direction, side by side where the pool is not needed inside. */
+typedef void recurrent_direction(void *arg, size_t direction);
+void recurrent_each(struct op_ctx *c, const struct recurrent_run *run, recurrent_direction *fn,
+                    void *arg);
 /* Stores output 0 and the last hidden state as output 1. */
 MUST_USE enum status recurrent_close(struct op_ctx *c, const struct recurrent_run *run);
 /* Stores a state as output i. */

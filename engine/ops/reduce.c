@@ -89,10 +89,8 @@ static enum status reduce_infer(struct op_ctx *c, bool by_input, uint32_t types)
     if (s != STATUS_OK)
         return s;
     const struct tensor *x = op_in(c, 0);
-    if (by_input && op_in(c, 1) && !op_in(c, 1)->data) {
-        op_infer_later(c);
-        return STATUS_OK;
-    }
+    if (by_input && op_in(c, 1) && !op_in(c, 1)->data)
+        return op_infer_later(c);
     bool marked[TENSOR_MAX_RANK], none = false;
     s = axes_marked(c, by_input, marked, &none);
     if (s != STATUS_OK)
@@ -406,9 +404,7 @@ static enum status reduce_run(struct op_ctx *c, enum kind kind, int input_from) 
     const float *from = NULL;
     float *to = NULL;
     if (narrow) {
-        s = op_in_f32(c, 0, &from);
-        if (s == STATUS_OK)
-            s = op_out_f32(c, 0, &to);
+        s = op_pair_f32(c, &from, &to);
         if (s != STATUS_OK)
             return s;
     }

@@ -215,10 +215,8 @@ static enum status infer(struct op_ctx *c) {
         s = op_need_dtype(c, 0, DT_REAL);
     if (s != STATUS_OK)
         return s;
-    if (later) {
-        op_infer_later(c);
-        return STATUS_OK;
-    }
+    if (later)
+        return op_infer_later(c);
     const struct tensor *x = op_in(c, 0);
     int64_t dims[TENSOR_MAX_RANK];
     for (int d = 0; d < x->rank; d++)
@@ -364,9 +362,7 @@ static enum status run_float(struct op_ctx *c, const struct resize *r, struct te
                              threads_fn *fn) {
     const float *from = NULL;
     float *to = NULL;
-    enum status s = op_in_f32(c, 0, &from);
-    if (s == STATUS_OK)
-        s = op_out_f32(c, 0, &to);
+    enum status s = op_pair_f32(c, &from, &to);
     const void *result = NULL;
     if (s == STATUS_OK)
         s = run_passes(c, r, fn, from, sizeof *from, to, &result);

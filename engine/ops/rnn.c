@@ -3,7 +3,8 @@
 
 static const struct recurrent_form form = {.gates = 1, .activations = 1, .defaults = {"Tanh"}};
 
-static void one_direction(const struct recurrent_run *run, size_t d) {
+static void run_direction(void *arg, size_t d) {
+    const struct recurrent_run *run = arg;
     const struct recurrent *r = run->r;
     const size_t n = r->hidden;
     float *hidden = run->hidden + d * r->batch * n, *gates = run->gates + d * r->batch * n;
@@ -26,39 +27,23 @@ static void one_direction(const struct recurrent_run *run, size_t d) {
     }
 }
 
-static void run_directions(void *arg, size_t begin, size_t end) {
-    for (size_t d = begin; d < end; d++)
-        one_direction(arg, d);
-}
-
 static enum status run(struct op_ctx *c) {
     struct recurrent r;
     struct recurrent_run run;
-    enum status s = recurrent_open(c, &form, &r, &run);
+    enum status s = recurrent_open(c, &r, &run);
     if (s != STATUS_OK)
         return s;
-    recurrent_each(c, &run, run_directions, &run);
+    recurrent_each(c, &run, run_direction, &run);
     return recurrent_close(c, &run);
-}
-
-static enum status infer(struct op_ctx *c) {
-    return recurrent_infer(c, &form, false);
-}
-
-static enum status prepare(struct op_ctx *c) {
-    return recurrent_prepare(c, &form);
-}
-
-static size_t pack_size(struct op_ctx *c) {
-    return recurrent_pack_size(c, &form);
 }
 
 const struct op_row op_family_rnn[] = {
     {.name = "RNN",
      .since = 1,
-     .infer = infer,
+     .infer = recurrent_infer,
      .run = run,
-     .prepare = prepare,
-     .pack_size = pack_size},
+     .prepare = recurrent_prepare,
+     .pack_size = recurrent_pack_size,
+     .form = &form},
     OP_END,
 };

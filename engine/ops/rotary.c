@@ -57,7 +57,7 @@ static enum status infer(struct op_ctx *c) {
     if (s == STATUS_OK)
         s = op_need_rank(c, 0, 3, 4);
     for (size_t i = 1; i < 3 && s == STATUS_OK; i++)
-        s = op_need_dtype(c, i, (uint32_t)1 << op_in(c, 0)->dtype);
+        s = op_need_same(c, i, 0);
     if (s == STATUS_OK)
         s = op_need_dtype(c, 3, DT(INT64));
     struct layout l;

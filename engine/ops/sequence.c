@@ -5,11 +5,6 @@
 #include "engine/ops/indices.h"
 #include "engine/ops/op.h"
 
-static enum status later(struct op_ctx *c) {
-    op_infer_in_run(c);
-    return STATUS_OK;
-}
-
 static enum status sequence_in(struct op_ctx *c, size_t i, const struct value **out) {
     const struct value *v = op_in_value(c, i);
     if (!v || v->kind != VALUE_SEQUENCE)
@@ -51,12 +46,11 @@ static enum status sequence_new(struct op_ctx *c, size_t n, enum dtype dtype, st
 /* ---- making and changing ---- */
 
 static enum status empty_run(struct op_ctx *c) {
-    int64_t type = op_attr_int(c, "dtype", DTYPE_FLOAT);
-    if (type <= DTYPE_NONE || type >= DTYPE_COUNT)
-        return op_fail(c, "attribute \"dtype\" is %lld, which is no type", (long long)type);
-    struct value out = {.kind = VALUE_SEQUENCE, .item_dtype = (enum dtype)type};
-    op_out_value(c, 0, &out);
-    return STATUS_OK;
+    struct value out = {.kind = VALUE_SEQUENCE};
+    enum status s = op_attr_dtype(c, "dtype", DTYPE_FLOAT, DT_ANY, &out.item_dtype);
+    if (s == STATUS_OK)
+        op_out_value(c, 0, &out);
+    return s;
 }
 
 static enum status construct_run(struct op_ctx *c) {
@@ -350,7 +344,10 @@ static enum status map_run(struct op_ctx *c) {
 }
 
 #define ROW(op, from, run_, more)                                                                  \
-    { .name = op, .since = from, .infer = later, .run = run_, .flags = OP_SEQUENCE | (more) }
+    {                                                                                              \
+        .name = op, .since = from, .infer = op_infer_in_run, .run = run_,                          \
+        .flags = OP_SEQUENCE | (more)                                                              \
+    }
 
 const struct op_row op_family_sequence[] = {
     ROW("SequenceEmpty", 11, empty_run, 0),

@@ -98,10 +98,8 @@ static enum status reshape_infer(struct op_ctx *c) {
     enum status s = op_need_all(c, 2);
     if (s != STATUS_OK)
         return s;
-    if (!op_in(c, 1)->data) {
-        op_infer_later(c);
-        return STATUS_OK;
-    }
+    if (!op_in(c, 1)->data)
+        return op_infer_later(c);
     s = op_in_ints(c, 1, dims, TENSOR_MAX_RANK, &n);
     return s == STATUS_OK ? reshape_to(c, dims, n, op_attr_int(c, "allowzero", 0) != 0) : s;
 }
@@ -163,10 +161,8 @@ static enum status squeeze_infer(struct op_ctx *c) {
         s = read_axes(c, axes, &n, &given, &later);
     if (s != STATUS_OK)
         return s;
-    if (later) {
-        op_infer_later(c);
-        return STATUS_OK;
-    }
+    if (later)
+        return op_infer_later(c);
     const struct tensor *x = op_in(c, 0);
     for (size_t i = 0; i < n; i++) {
         int axis = 0;
@@ -193,10 +189,8 @@ static enum status unsqueeze_infer(struct op_ctx *c) {
         s = read_axes(c, axes, &n, &given, &later);
     if (s != STATUS_OK)
         return s;
-    if (later) {
-        op_infer_later(c);
-        return STATUS_OK;
-    }
+    if (later)
+        return op_infer_later(c);
     const struct tensor *x = op_in(c, 0);
     if (!given || (size_t)x->rank + n > TENSOR_MAX_RANK)
         return op_fail(c, "%zu axes are given for %d dimensions", n, x->rank);
@@ -219,8 +213,7 @@ static enum status unsqueeze_infer(struct op_ctx *c) {
 static enum status identity_infer(struct op_ctx *c) {
     if (op_in(c, 0))
         return op_infer_like(c, 0, op_in(c, 0));
-    op_infer_in_run(c);
-    return STATUS_OK;
+    return op_infer_in_run(c);
 }
 
 static enum status identity_run(struct op_ctx *c) {
@@ -242,10 +235,8 @@ static enum status expand_infer(struct op_ctx *c) {
     enum status s = op_need_all(c, 2);
     if (s != STATUS_OK)
         return s;
-    if (!op_in(c, 1)->data) {
-        op_infer_later(c);
-        return STATUS_OK;
-    }
+    if (!op_in(c, 1)->data)
+        return op_infer_later(c);
     s = op_in_ints(c, 1, dims, TENSOR_MAX_RANK, &n);
     if (s == STATUS_OK)
         s = tensor_shape(&wanted, op_in(c, 0)->dtype, (int)n, dims, c->error);
@@ -291,10 +282,8 @@ static enum status constant_of_shape_infer(struct op_ctx *c) {
         return s;
     if (value && value->count != 1)
         return op_fail(c, "attribute value must have one element");
-    if (!op_in(c, 0)->data) {
-        op_infer_later(c);
-        return STATUS_OK;
-    }
+    if (!op_in(c, 0)->data)
+        return op_infer_later(c);
     s = op_in_ints(c, 0, dims, TENSOR_MAX_RANK, &n);
     return s == STATUS_OK ? op_infer(c, 0, value ? value->dtype : DTYPE_FLOAT, (int)n, dims) : s;
 }
@@ -412,10 +401,8 @@ static enum status range_infer(struct op_ctx *c) {
     }
     if (s != STATUS_OK)
         return s;
-    if (!op_in(c, 0)->data || !op_in(c, 1)->data || !op_in(c, 2)->data) {
-        op_infer_later(c);
-        return STATUS_OK;
-    }
+    if (!op_in(c, 0)->data || !op_in(c, 1)->data || !op_in(c, 2)->data)
+        return op_infer_later(c);
     s = range_count(c, &count);
     return s == STATUS_OK ? op_infer(c, 0, op_in(c, 0)->dtype, 1, &count) : s;
 }
@@ -456,10 +443,11 @@ static enum status eye_infer(struct op_ctx *c) {
         s = op_need_rank(c, 0, 2, 2);
     if (s != STATUS_OK)
         return s;
-    int64_t dtype = op_attr_int(c, "dtype", op_in(c, 0)->dtype);
-    if (dtype <= 0 || dtype >= DTYPE_COUNT || !convert_possible(DTYPE_FLOAT, (enum dtype)dtype))
-        return op_fail(c, "attribute dtype: %lld is not served", (long long)dtype);
-    return op_infer(c, 0, (enum dtype)dtype, 2, op_in(c, 0)->dims);
+    enum dtype dtype = DTYPE_NONE;
+    s = op_attr_dtype(c, "dtype", op_in(c, 0)->dtype, DT_ANY, &dtype);
+    if (s == STATUS_OK && !convert_possible(DTYPE_FLOAT, dtype))
+        return op_fail(c, "attribute \"dtype\" is %s, which is not served", dtype_name(dtype));
+    return s == STATUS_OK ? op_infer(c, 0, dtype, 2, op_in(c, 0)->dims) : s;
 }
 
 static enum status eye_run(struct op_ctx *c) {

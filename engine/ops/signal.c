@@ -1,36 +1,7 @@
 /* DFT, STFT: transforms of a signal whose last dimension is 1 (real) or 2 (real and imaginary). */
 #include "engine/ops/fft.h"
 #include "engine/ops/op.h"
-
-/* Elements as double, whatever the float type. */
-static double real_at(const struct tensor *x, size_t i) {
-    switch (x->dtype) {
-    case DTYPE_FLOAT:
-        return (double)((const float *)x->data)[i];
-    case DTYPE_DOUBLE:
-        return ((const double *)x->data)[i];
-    case DTYPE_FLOAT16:
-        return (double)half_to_float(((const uint16_t *)x->data)[i]);
-    default:
-        return (double)half_bf16_to_float(((const uint16_t *)x->data)[i]);
-    }
-}
-
-static void real_put(struct tensor *y, size_t i, double v) {
-    switch (y->dtype) {
-    case DTYPE_FLOAT:
-        ((float *)y->data)[i] = (float)v;
-        return;
-    case DTYPE_DOUBLE:
-        ((double *)y->data)[i] = v;
-        return;
-    case DTYPE_FLOAT16:
-        ((uint16_t *)y->data)[i] = half_from_double(v);
-        return;
-    default:
-        ((uint16_t *)y->data)[i] = half_bf16_from_float((float)v);
-    }
-}
+#include "engine/ops/real.h"
 
 static enum status signal_check(struct op_ctx *c, int least) {
     enum status s = op_need(c, 0);
@@ -99,10 +70,8 @@ static enum status dft_infer(struct op_ctx *c) {
         return s;
     bool unknown = (op_in(c, 1) && !op_in(c, 1)->data) ||
                    (op_opset(c) >= 20 && op_in(c, 2) && !op_in(c, 2)->data);
-    if (unknown) {
-        op_infer_later(c);
-        return STATUS_OK;
-    }
+    if (unknown)
+        return op_infer_later(c);
     s = dft_of(c, &d);
     if (s != STATUS_OK)
         return s;
@@ -118,31 +87,36 @@ static enum status dft_run(struct op_ctx *c) {
     struct tensor *y = op_out(c, 0);
     struct dft d = {0};
     struct fft f;
-    double *line = NULL;
+    const double *from = NULL;
+    double *line = NULL, *to = NULL;
     if (!y || y->count == 0)
         return STATUS_OK;
     enum status s = dft_of(c, &d);
     if (s == STATUS_OK)
         s = plan_new(c, (size_t)d.length, op_attr_int(c, "inverse", 0) != 0, &f, &line);
+    if (s == STATUS_OK)
+        s = real_in(c, 0, &from);
+    if (s == STATUS_OK)
+        s = real_out(c, 0, &to);
     if (s != STATUS_OK)
         return s;
     size_t parts = (size_t)x->dims[x->rank - 1], dim = (size_t)x->dims[d.axis];
     size_t inner = (size_t)tensor_span(x, d.axis + 1, x->rank - 1), bins = (size_t)d.bins;
     size_t lines = (size_t)y->count / 2 / bins, length = (size_t)d.length;
     for (size_t i = 0; i < lines; i++) {
-        size_t from = i / inner * dim * inner + i % inner;
-        size_t to = i / inner * bins * inner + i % inner;
+        const double *x_line = from + (i / inner * dim * inner + i % inner) * parts;
+        double *y_line = to + (i / inner * bins * inner + i % inner) * 2;
         for (size_t k = 0; k < length; k++) { /* cut, or filled up with zeros */
-            line[2 * k] = k < dim ? real_at(x, (from + k * inner) * parts) : 0;
-            line[2 * k + 1] =
-                k < dim && parts == 2 ? real_at(x, (from + k * inner) * parts + 1) : 0;
+            line[2 * k] = k < dim ? x_line[k * inner * parts] : 0;
+            line[2 * k + 1] = k < dim && parts == 2 ? x_line[k * inner * parts + 1] : 0;
         }
         fft_run(&f, line);
         for (size_t k = 0; k < bins; k++) {
-            real_put(y, (to + k * inner) * 2, line[2 * k]);
-            real_put(y, (to + k * inner) * 2 + 1, line[2 * k + 1]);
+            y_line[k * inner * 2] = line[2 * k];
+            y_line[k * inner * 2 + 1] = line[2 * k + 1];
         }
     }
+    real_out_done(c, 0, to);
     return STATUS_OK;
 }
 
@@ -185,10 +159,8 @@ static enum status stft_infer(struct op_ctx *c) {
         s = op_need_dtype(c, 2, DT_FLOATS);
     if (s != STATUS_OK)
         return s;
-    if (!op_in(c, 1)->data || (op_in(c, 3) && !op_in(c, 3)->data)) {
-        op_infer_later(c);
-        return STATUS_OK;
-    }
+    if (!op_in(c, 1)->data || (op_in(c, 3) && !op_in(c, 3)->data))
+        return op_infer_later(c);
     s = stft_of(c, &q);
     if (s == STATUS_OK)
         s = op_infer(c, 0, op_in(c, 0)->dtype, 4,
@@ -197,31 +169,38 @@ static enum status stft_infer(struct op_ctx *c) {
 }
 
 static enum status stft_run(struct op_ctx *c) {
-    const struct tensor *x = op_in(c, 0), *window = op_in(c, 2);
+    const struct tensor *x = op_in(c, 0);
     struct tensor *y = op_out(c, 0);
     struct stft q = {0};
     struct fft f;
-    double *line = NULL;
+    const double *from = NULL, *window = NULL;
+    double *line = NULL, *to = NULL;
     if (!y || y->count == 0)
         return STATUS_OK;
     enum status s = stft_of(c, &q);
     if (s == STATUS_OK)
         s = plan_new(c, (size_t)q.length, false, &f, &line);
+    if (s == STATUS_OK)
+        s = real_in(c, 0, &from);
+    if (s == STATUS_OK && op_in(c, 2))
+        s = real_in(c, 2, &window);
+    if (s == STATUS_OK)
+        s = real_out(c, 0, &to);
     if (s != STATUS_OK)
         return s;
     size_t parts = (size_t)x->dims[2], n = (size_t)x->dims[1], bins = (size_t)q.bins;
-    size_t frames = (size_t)q.frames, length = (size_t)q.length, to = 0;
+    size_t frames = (size_t)q.frames, length = (size_t)q.length;
     for (size_t i = 0; i < (size_t)x->dims[0] * frames; i++) {
-        size_t from = i / frames * n + i % frames * (size_t)q.step;
+        const double *frame = from + (i / frames * n + i % frames * (size_t)q.step) * parts;
         for (size_t k = 0; k < length; k++) {
-            double w = window ? real_at(window, k) : 1;
-            line[2 * k] = w * real_at(x, (from + k) * parts);
-            line[2 * k + 1] = parts == 2 ? w * real_at(x, (from + k) * parts + 1) : 0;
+            double w = window ? window[k] : 1;
+            line[2 * k] = w * frame[k * parts];
+            line[2 * k + 1] = parts == 2 ? w * frame[k * parts + 1] : 0;
         }
         fft_run(&f, line);
-        for (size_t k = 0; k < 2 * bins; k++)
-            real_put(y, to++, line[k]);
+        memcpy(to + i * 2 * bins, line, 2 * bins * sizeof *to);
     }
+    real_out_done(c, 0, to);
     return STATUS_OK;
 }
 

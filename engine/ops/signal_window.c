@@ -1,37 +1,12 @@
 /* HannWindow, HammingWindow, BlackmanWindow, MelWeightMatrix: tables made from a few numbers. */
 #include "engine/ops/indices.h"
 #include "engine/ops/op.h"
-#include "engine/ops/types.h"
+#include "engine/ops/real.h"
 
 #include <math.h>
 
 #define PI 3.14159265358979323846
 #define BINS_MAX (1 << 24)
-
-static enum status type_of(struct op_ctx *c, enum dtype *out) {
-    int64_t type = op_attr_int(c, "output_datatype", DTYPE_FLOAT);
-    if (type <= DTYPE_NONE || type >= DTYPE_COUNT || !((uint32_t)DT_REAL >> type & 1))
-        return op_fail(c, "attribute \"output_datatype\" is %lld, which is not a number's",
-                       (long long)type);
-    *out = (enum dtype)type;
-    return STATUS_OK;
-}
-
-static void put(struct tensor *y, int64_t i, double v) {
-    switch (y->dtype) {
-#define CASE(name, T)                                                                              \
-    case DTYPE_##name:                                                                             \
-        ((T *)y->data)[i] = (T)v;                                                                  \
-        return;
-        TYPES_NUMBER(CASE)
-#undef CASE
-    case DTYPE_FLOAT16:
-        ((uint16_t *)y->data)[i] = half_from_double(v);
-        return;
-    default:
-        ((uint16_t *)y->data)[i] = half_bf16_from_float((float)v);
-    }
-}
 
 /* ---- windows: a0 - a1 cos(2 pi k / n) + a2 cos(4 pi k / n) ---- */
 
@@ -42,13 +17,11 @@ static enum status window_infer(struct op_ctx *c) {
     if (s == STATUS_OK)
         s = op_need_dtype(c, 0, INDEX_TYPES);
     if (s == STATUS_OK)
-        s = type_of(c, &type);
+        s = op_attr_dtype(c, "output_datatype", DTYPE_FLOAT, DT_REAL, &type);
     if (s != STATUS_OK)
         return s;
-    if (!op_in(c, 0)->data) {
-        op_infer_later(c);
-        return STATUS_OK;
-    }
+    if (!op_in(c, 0)->data)
+        return op_infer_later(c);
     s = op_in_int(c, 0, &size);
     if (s == STATUS_OK && size < 0)
         return op_fail(c, "the size is %lld, must not be negative", (long long)size);
@@ -62,7 +35,7 @@ static enum status window_run(struct op_ctx *c, double a0, double a1, double a2)
     int64_t n = op_attr_int(c, "periodic", 1) ? y->count : y->count - 1;
     for (int64_t k = 0; k < y->count; k++) {
         double t = n > 0 ? 2 * PI * (double)k / (double)n : PI; /* one point: the middle */
-        put(y, k, a0 - a1 * cos(t) + a2 * cos(2 * t));
+        real_put(y, k, a0 - a1 * cos(t) + a2 * cos(2 * t));
     }
     return STATUS_OK;
 }
@@ -110,14 +83,12 @@ static enum status mel_infer(struct op_ctx *c) {
     struct mel m = {0};
     enum status s = op_need_all(c, 5);
     if (s == STATUS_OK)
-        s = type_of(c, &type);
+        s = op_attr_dtype(c, "output_datatype", DTYPE_FLOAT, DT_REAL, &type);
     if (s != STATUS_OK)
         return s;
     for (size_t i = 0; i < 5; i++)
-        if (!op_in(c, i)->data) {
-            op_infer_later(c);
-            return STATUS_OK;
-        }
+        if (!op_in(c, i)->data)
+            return op_infer_later(c);
     s = mel_of(c, &m);
     return s == STATUS_OK ? op_infer(c, 0, type, 2, (int64_t[]){m.bins, m.bands}) : s;
 }
@@ -144,11 +115,11 @@ static enum status mel_run(struct op_ctx *c) {
         if (right > m.bins || middle >= m.bins)
             return op_fail(c, "band %lld reaches past half of the sample rate", (long long)i);
         if (middle == left)
-            put(y, middle * m.bands + i, 1);
+            real_put(y, middle * m.bands + i, 1);
         for (int64_t k = left; middle > left && k <= middle; k++)
-            put(y, k * m.bands + i, (double)(k - left) / (double)(middle - left));
+            real_put(y, k * m.bands + i, (double)(k - left) / (double)(middle - left));
         for (int64_t k = middle; right > middle && k < right; k++)
-            put(y, k * m.bands + i, (double)(right - k) / (double)(right - middle));
+            real_put(y, k * m.bands + i, (double)(right - k) / (double)(right - middle));
     }
     return STATUS_OK;
 }

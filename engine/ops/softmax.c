@@ -129,7 +129,16 @@ static void softmax_f32(void *arg, size_t begin, size_t end) {
     }
 }
 
-static enum status run(struct op_ctx *c, threads_fn *f32, threads_fn *f64) {
+struct kernels {
+    threads_fn *f32, *f64;
+};
+
+static const struct kernels softmax = {softmax_f32, softmax_f64};
+static const struct kernels log_softmax = {log_softmax_f32, log_softmax_f64};
+static const struct kernels hardmax = {hardmax_f32, hardmax_f64};
+
+static enum status run(struct op_ctx *c) {
+    const struct kernels *kernels = op_form(c);
     const struct tensor *x = op_in(c, 0);
     struct tensor *y = op_out(c, 0);
     if (!y || x->count == 0)
@@ -152,38 +161,24 @@ static enum status run(struct op_ctx *c, threads_fn *f32, threads_fn *f64) {
     if (x->dtype == DTYPE_DOUBLE) {
         j.x = x->data;
         j.y = y->data;
-        op_parallel(c, lines, grain, f64, &j);
+        op_parallel(c, lines, grain, kernels->f64, &j);
         return STATUS_OK;
     }
     const float *from = NULL;
     float *to = NULL;
-    s = op_in_f32(c, 0, &from);
-    if (s == STATUS_OK)
-        s = op_out_f32(c, 0, &to);
+    s = op_pair_f32(c, &from, &to);
     if (s != STATUS_OK)
         return s;
     j.x = from;
     j.y = to;
-    op_parallel(c, lines, grain, f32, &j);
+    op_parallel(c, lines, grain, kernels->f32, &j);
     op_out_f32_done(c, 0, to);
     return STATUS_OK;
 }
 
-static enum status softmax_run(struct op_ctx *c) {
-    return run(c, softmax_f32, softmax_f64);
-}
-
-static enum status log_softmax_run(struct op_ctx *c) {
-    return run(c, log_softmax_f32, log_softmax_f64);
-}
-
-static enum status hardmax_run(struct op_ctx *c) {
-    return run(c, hardmax_f32, hardmax_f64);
-}
-
 const struct op_row op_family_softmax[] = {
-    {.name = "Softmax", .since = 1, .infer = infer, .run = softmax_run},
-    {.name = "LogSoftmax", .since = 1, .infer = infer, .run = log_softmax_run},
-    {.name = "Hardmax", .since = 1, .infer = infer, .run = hardmax_run},
+    {.name = "Softmax", .since = 1, .infer = infer, .run = run, .form = &softmax},
+    {.name = "LogSoftmax", .since = 1, .infer = infer, .run = run, .form = &log_softmax},
+    {.name = "Hardmax", .since = 1, .infer = infer, .run = run, .form = &hardmax},
     OP_END,
 };

@@ -36,8 +36,7 @@ static enum status normalizer_infer(struct op_ctx *c) {
     const struct tensor *x = op_in(c, 0);
     if (x->rank == 2 && x->dims[0] != 1)
         return op_fail(c, "input has %lld rows, must have one", (long long)x->dims[0]);
-    op_infer_in_run(c);
-    return STATUS_OK;
+    return op_infer_in_run(c);
 }
 
 static bool same_folded(struct str a, struct str b) {
@@ -201,9 +200,7 @@ static enum status split_infer(struct op_ctx *c) {
         s = op_need_dtype(c, 0, DT(STRING));
     if (s == STATUS_OK)
         s = op_need_rank(c, 0, 0, TENSOR_MAX_RANK - 1);
-    if (s == STATUS_OK)
-        op_infer_in_run(c);
-    return s;
+    return s == STATUS_OK ? op_infer_in_run(c) : s;
 }
 
 static enum status split_run(struct op_ctx *c) {

@@ -138,9 +138,7 @@ static enum status tokenizer_infer(struct op_ctx *c) {
         s = op_need_dtype(c, 0, DT(STRING));
     if (s == STATUS_OK)
         s = op_need_rank(c, 0, 1, 2);
-    if (s == STATUS_OK)
-        op_infer_in_run(c);
-    return s;
+    return s == STATUS_OK ? op_infer_in_run(c) : s;
 }
 
 static enum status tokenizer_run(struct op_ctx *c) {

@@ -42,10 +42,8 @@ static enum status topk_infer(struct op_ctx *c) {
         s = op_need_dtype(c, 0, DT_REAL);
     if (s != STATUS_OK)
         return s;
-    if (by_input && !op_in(c, 1)->data) {
-        op_infer_later(c);
-        return STATUS_OK;
-    }
+    if (by_input && !op_in(c, 1)->data)
+        return op_infer_later(c);
     int axis = 0;
     int64_t k = 0;
     s = topk_parameters(c, &axis, &k);
@@ -165,9 +163,7 @@ static enum status topk_run(struct op_ctx *c) {
     float *narrow = NULL;
     if (x->dtype == DTYPE_FLOAT16 || x->dtype == DTYPE_BFLOAT16) {
         const float *wide = NULL;
-        s = op_in_f32(c, 0, &wide);
-        if (s == STATUS_OK)
-            s = op_out_f32(c, 0, &narrow);
+        s = op_pair_f32(c, &wide, &narrow);
         if (s != STATUS_OK)
             return s;
         job.from = wide;

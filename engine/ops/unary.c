@@ -50,9 +50,7 @@ static enum status float_run(struct op_ctx *c, const struct kernel *k, struct pa
     }
     const float *from = NULL;
     float *to = NULL;
-    enum status s = op_in_f32(c, 0, &from);
-    if (s == STATUS_OK)
-        s = op_out_f32(c, 0, &to);
+    enum status s = op_pair_f32(c, &from, &to);
     if (s != STATUS_OK)
         return s;
     job.from = from;
@@ -285,9 +283,7 @@ static enum status shrink_run(struct op_ctx *c) {
         break;
     }
 #undef CASE
-    enum status s = op_in_f32(c, 0, &wide);
-    if (s == STATUS_OK)
-        s = op_out_f32(c, 0, &narrow);
+    enum status s = op_pair_f32(c, &wide, &narrow);
     for (int64_t i = 0; s == STATUS_OK && i < x->count; i++)
         narrow[i] = (float)SHRINK(wide[i]);
     if (s == STATUS_OK)

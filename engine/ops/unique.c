@@ -40,9 +40,7 @@ static enum status unique_infer(struct op_ctx *c) {
         s = op_need_dtype(c, 0, DT_REAL | DT(BOOL) | DT(STRING));
     if (s == STATUS_OK)
         s = items_of(c, &it);
-    if (s == STATUS_OK)
-        op_infer_in_run(c);
-    return s;
+    return s == STATUS_OK ? op_infer_in_run(c) : s;
 }
 
 static int real_order(double a, double b) {

@@ -180,15 +180,19 @@ static void write_head(const struct exchange *e, const struct head *head, size_t
 static void send_answer(struct exchange *e, const struct head *head, size_t body_size) {
     char text[EXCHANGE_HEAD_MAX];
     struct buf out = buf_of(text, sizeof text);
+    /* Without a length nobody knows where a body that was announced by the method ends. */
+    const bool bodiless = strcmp(e->method, "GET") == 0 || strcmp(e->method, "HEAD") == 0 ||
+                          strcmp(e->method, "DELETE") == 0;
     if (e->body_read < e->screen.content_length || e->screen.wants_close ||
-        atomic_load(&e->thread->front->draining))
+        (!bodiless && !e->screen.has_length) || atomic_load(&e->thread->front->draining))
         e->close = true;
     if (e->close)
         mg_disable_connection_keep_alive(e->connection);
     write_head(e, head, body_size, &out);
     uint8_t *begin = e->thread->answer.data + EXCHANGE_HEAD_MAX - out.size;
     memcpy(begin, text, out.size);
-    size_t total = out.size + body_size;
+    /* An answer to HEAD has the length that GET would have, and no body (RFC 9110, 9.3.2). */
+    size_t total = out.size + (strcmp(e->method, "HEAD") == 0 ? 0 : body_size);
     e->answer_used = EXCHANGE_HEAD_MAX + body_size;
     e->http_status = head->http_status;
     int sent = mg_write(e->connection, begin, total);

@@ -79,10 +79,11 @@ static bool admit(struct exchange *e, const struct screen_field *fields, size_t 
 }
 
 static void pass(struct exchange *e, const char *version, const struct screen_field *fields,
-                 size_t field_count) {
+                 size_t field_count, bool intact) {
     struct error error = {0}, unrouted = {0};
     enum status status =
-        screen_headers(e->method, version, fields, field_count, &e->screen, &error);
+        intact ? screen_headers(e->method, version, fields, field_count, &e->screen, &error)
+               : status_fail(&error, STATUS_INVALID, "a header line is malformed");
     name_request(e);
     if (status == STATUS_OK)
         status = routes_match(e->method, e->path, &e->match, &unrouted);
@@ -116,8 +117,8 @@ static void pass(struct exchange *e, const char *version, const struct screen_fi
 }
 
 void gate_handle(struct exchange *e, const char *version, const struct screen_field *fields,
-                 size_t field_count) {
-    pass(e, version, fields, field_count);
+                 size_t field_count, bool intact) {
+    pass(e, version, fields, field_count, intact);
     if (e->has_ticket) {
         /* A handler that forgot its ticket: the record must end all the same. */
         struct error error = {.status = STATUS_INTERNAL};

@@ -13,8 +13,9 @@
 
 #include "server/front/exchange.h"
 
-/* `fields` are the request's headers; the values of those that hold the key are wiped. */
+/* `fields` are the request's headers; the values of those that hold the key are wiped. Where they
+ * are not `intact` (a line of the head was not understood) the request is refused. */
 void gate_handle(struct exchange *exchange, const char *version, const struct screen_field *fields,
-                 size_t field_count);
+                 size_t field_count, bool intact);
 
 #endif

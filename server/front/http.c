@@ -123,6 +123,30 @@ static bool turned_away(struct exchange *e, struct visit *visit) {
     return false;
 }
 
+/* The library's parser stops without a word at a header line that begins with a space (a folded
+ * one), a colon or a byte that is no letter: what follows, a Content-Length among it, is not seen,
+ * and would be taken for the next request. It also takes a bare LF for the end of a line, and space
+ * in front of the colon. It splits in place, each line's CRLF becoming two zeros, so what it saw
+ * can be held against what came: every line must begin right where the one before it ended, and
+ * the last must be followed by the empty line, whose LF the library makes a zero too. */
+static bool headers_intact(const struct mg_request_info *info) {
+    if (info->num_headers < 1)
+        return false;
+    for (int i = 0; i < info->num_headers; i++) {
+        const struct mg_header *h = &info->http_headers[i];
+        const char *after_name = h->name + strlen(h->name) + 1;
+        const char *end = h->value + strlen(h->value);
+        if (after_name != h->value && *after_name == '\0')
+            return false;
+        if (end[1] != '\0')
+            return false;
+        if (i + 1 < info->num_headers ? info->http_headers[i + 1].name != end + 2
+                                      : end[2] != '\r' || end[3] != '\0')
+            return false;
+    }
+    return true;
+}
+
 static int handle(struct mg_connection *connection) {
     const struct mg_request_info *info = mg_get_request_info(connection);
     struct front_thread *thread = mg_get_thread_pointer(connection);
@@ -146,7 +170,7 @@ static int handle(struct mg_connection *connection) {
         fields[i] = (struct screen_field){info->http_headers[i].name, info->http_headers[i].value};
     atomic_fetch_add(&thread->front->in_flight, 1);
     if (!turned_away(&e, mg_get_user_connection_data(connection)))
-        gate_handle(&e, info->http_version, fields, count);
+        gate_handle(&e, info->http_version, fields, count, headers_intact(info));
     else
         exchange_finish(&e);
     if (e.close || !e.http_status)

@@ -34,6 +34,13 @@ void memory_rows_remove(struct memory_rows *rows, size_t size, size_t i) {
     rows->count--;
 }
 
+static void discard(struct memory_batch *batch) {
+    for (size_t i = 0; i < batch->count; i++)
+        free(batch->records[i].bytes);
+    free(batch->records);
+    *batch = (struct memory_batch){0};
+}
+
 enum status memory_rows_prepare(struct memory_shared *shared, const struct audit_record *records,
                                 size_t count, struct memory_batch *batch, struct error *error) {
     uint8_t scratch[AUDIT_RECORD_MAX];
@@ -66,7 +73,7 @@ enum status memory_rows_prepare(struct memory_shared *shared, const struct audit
     if (status == STATUS_OK)
         *batch = made;
     else
-        memory_rows_discard(&made);
+        discard(&made);
     return status;
 }
 
@@ -80,13 +87,6 @@ void memory_rows_publish(struct memory_shared *shared, struct memory_batch *batc
         memcpy(records[i].leaf, to->leaf, sizeof to->leaf);
     }
     shared->audit.count += batch->count;
-    free(batch->records);
-    *batch = (struct memory_batch){0};
-}
-
-void memory_rows_discard(struct memory_batch *batch) {
-    for (size_t i = 0; i < batch->count; i++)
-        free(batch->records[i].bytes);
     free(batch->records);
     *batch = (struct memory_batch){0};
 }

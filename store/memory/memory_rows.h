@@ -65,7 +65,5 @@ MUST_USE enum status memory_rows_prepare(struct memory_shared *shared,
                                          struct memory_batch *batch, struct error *error);
 void memory_rows_publish(struct memory_shared *shared, struct memory_batch *batch,
                          struct audit_record *records);
-/* What was prepared and not published. */
-void memory_rows_discard(struct memory_batch *batch);
 
 #endif

@@ -43,7 +43,7 @@ sqlite3_stmt *db_statement(struct db *db, enum db_statement id, struct error *er
     return db->statements[id];
 }
 
-enum status db_run(struct db *db, sqlite3_stmt *statement, const char *taken, int *changes,
+enum status db_run(struct db *db, sqlite3_stmt *statement, const char *taken, db_missing *missing,
                    struct error *error) {
     int rc = sqlite3_step(statement);
     sqlite3_reset(statement);
@@ -51,9 +51,30 @@ enum status db_run(struct db *db, sqlite3_stmt *statement, const char *taken, in
         return status_fail(error, STATUS_CONFLICT, "%s", taken);
     if (rc != SQLITE_DONE)
         return db_fail(rc, error);
-    if (changes)
-        *changes = sqlite3_changes(db->connection);
+    if (missing && sqlite3_changes(db->connection) == 0)
+        return missing(error);
     return STATUS_OK;
+}
+
+enum status db_one(sqlite3_stmt *get, db_read *read, void *context, db_missing *missing,
+                   struct error *error) {
+    int rc = sqlite3_step(get);
+    enum status status = rc == SQLITE_ROW    ? read(context, get, error)
+                         : rc == SQLITE_DONE ? missing(error)
+                                             : db_fail(rc, error);
+    sqlite3_reset(get);
+    return status;
+}
+
+enum status db_each(sqlite3_stmt *list, db_read *read, void *context, struct error *error) {
+    enum status status = STATUS_OK;
+    int rc = SQLITE_ROW;
+    while (status == STATUS_OK && (rc = sqlite3_step(list)) == SQLITE_ROW)
+        status = read(context, list, error);
+    sqlite3_reset(list);
+    if (status == STATUS_OK && rc != SQLITE_DONE)
+        status = db_fail(rc, error);
+    return status;
 }
 
 static enum status bound(int rc, struct error *error) {
@@ -189,6 +210,13 @@ enum status db_end(struct db *db, enum status status, struct audit_record *recor
     }
     db->next += db->leaves_count;
     return STATUS_OK;
+}
+
+enum status db_finish(struct db *db, enum status status, struct audit_record *record,
+                      struct error *error) {
+    if (status == STATUS_OK && record)
+        status = db_append(db, record, error);
+    return db_end(db, status, record, record ? 1 : 0, error);
 }
 
 void db_truncate_log(struct db *db) {

@@ -37,10 +37,21 @@ enum status db_fail(int rc, struct error *error);
 
 /* The prepared statement, reset and unbound; NULL, and the reason in `error`. */
 sqlite3_stmt *db_statement(struct db *db, enum db_statement id, struct error *error);
-/* Run a statement that gives no rows, then reset it. A broken constraint is STATUS_CONFLICT with
- * the message `taken`, where that is not NULL. `*changes` may be NULL. */
-MUST_USE enum status db_run(struct db *db, sqlite3_stmt *statement, const char *taken, int *changes,
+
+/* Says what a statement did not find: backend_no_tenant and its like. */
+typedef enum status db_missing(struct error *error);
+/* Run a bound statement that gives no rows, then reset it. A broken constraint is STATUS_CONFLICT
+ * with the message `taken`, and what changed no row is what `missing` says; either may be NULL. */
+MUST_USE enum status db_run(struct db *db, sqlite3_stmt *statement, const char *taken,
+                            db_missing *missing, struct error *error);
+
+/* Reads the columns of a row that a statement stands on. */
+typedef enum status db_read(void *context, sqlite3_stmt *row, struct error *error);
+/* Read the one row of a bound statement, then reset it; `missing` where there is none. */
+MUST_USE enum status db_one(sqlite3_stmt *get, db_read *read, void *context, db_missing *missing,
                             struct error *error);
+/* Read every row of a bound statement until a read fails, then reset it. */
+MUST_USE enum status db_each(sqlite3_stmt *list, db_read *read, void *context, struct error *error);
 
 /* What is bound is borrowed until the statement has run. */
 MUST_USE enum status db_bind_text(sqlite3_stmt *statement, int index, const char *text,
@@ -64,6 +75,9 @@ MUST_USE enum status db_append(struct db *db, const struct audit_record *record,
                                struct error *error);
 enum status db_end(struct db *db, enum status status, struct audit_record *records, size_t count,
                    struct error *error);
+/* The end of an act: where `status` is STATUS_OK append its record, which may be NULL, and end. */
+MUST_USE enum status db_finish(struct db *db, enum status status, struct audit_record *record,
+                               struct error *error);
 
 /* Empty the write-ahead log into the database, so that what was deleted and overwritten there is
  * gone from the log too. A reader that is busy makes it wait for the next one. */

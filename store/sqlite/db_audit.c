@@ -35,6 +35,32 @@ enum status db_audit_append(struct store *store, struct audit_record *records, s
     return db_end(db, status, records, count, error);
 }
 
+struct usage_visit {
+    int64_t tenant;
+    store_usage_row *row;
+    void *context;
+};
+
+static enum status visit_usage(void *context, sqlite3_stmt *row, struct error *error) {
+    const struct usage_visit *visit = context;
+    char key[AUDIT_RECORD_KEY_MAX + 1], model[STORE_MODEL_NAME_MAX + 1];
+    struct store_usage found = {
+        .tenant = visit->tenant,
+        .key = key,
+        .model = model,
+        .day = sqlite3_column_int(row, 0),
+        .requests = sqlite3_column_int64(row, 3),
+        .errors = sqlite3_column_int64(row, 4),
+        .compute_us = sqlite3_column_int64(row, 5),
+        .bytes_in = sqlite3_column_int64(row, 6),
+        .bytes_out = sqlite3_column_int64(row, 7),
+    };
+    enum status status = db_column_text(row, 1, key, sizeof key, error);
+    if (status == STATUS_OK)
+        status = db_column_text(row, 2, model, sizeof model, error);
+    return status == STATUS_OK ? visit->row(visit->context, &found, error) : status;
+}
+
 enum status db_audit_usage_list(struct store *store, int64_t tenant, int32_t first, int32_t last,
                                 store_usage_row *row, void *context, struct error *error) {
     sqlite3_stmt *list = db_statement((struct db *)store, DB_USAGE_LIST, error);
@@ -43,37 +69,32 @@ enum status db_audit_usage_list(struct store *store, int64_t tenant, int32_t fir
         status = db_bind_integer(list, 2, first, error);
     if (status == STATUS_OK)
         status = db_bind_integer(list, 3, last, error);
-    if (status != STATUS_OK)
-        return status;
-    char key[AUDIT_RECORD_KEY_MAX + 1], model[STORE_MODEL_NAME_MAX + 1];
-    int rc;
-    while ((rc = sqlite3_step(list)) == SQLITE_ROW && status == STATUS_OK) {
-        struct store_usage found = {
-            .tenant = tenant,
-            .key = key,
-            .model = model,
-            .day = sqlite3_column_int(list, 0),
-            .requests = sqlite3_column_int64(list, 3),
-            .errors = sqlite3_column_int64(list, 4),
-            .compute_us = sqlite3_column_int64(list, 5),
-            .bytes_in = sqlite3_column_int64(list, 6),
-            .bytes_out = sqlite3_column_int64(list, 7),
-        };
-        status = db_column_text(list, 1, key, sizeof key, error);
-        if (status == STATUS_OK)
-            status = db_column_text(list, 2, model, sizeof model, error);
-        if (status == STATUS_OK)
-            status = row(context, &found, error);
-    }
-    sqlite3_reset(list);
-    if (status == STATUS_OK && rc != SQLITE_DONE)
-        status = db_fail(rc, error);
-    return status;
+    struct usage_visit visit = {.tenant = tenant, .row = row, .context = context};
+    return status == STATUS_OK ? db_each(list, visit_usage, &visit, error) : status;
 }
 
 /* Seq and counts of a caller may exceed what a column holds; nothing is stored up there. */
 static int64_t clamp(uint64_t value) {
     return value > (uint64_t)AUDIT_RECORD_INTEGER_MAX ? AUDIT_RECORD_INTEGER_MAX : (int64_t)value;
+}
+
+struct record_visit {
+    store_audit_visit *row;
+    void *context;
+};
+
+static enum status visit_record(void *context, sqlite3_stmt *row, struct error *error) {
+    const struct record_visit *visit = context;
+    struct store_audit_row found = {
+        .seq = (uint64_t)sqlite3_column_int64(row, 0),
+        .time = sqlite3_column_int64(row, 1),
+        .leaf = sqlite3_column_blob(row, 2),
+        .record = sqlite3_column_blob(row, 3),
+        .size = (size_t)sqlite3_column_bytes(row, 3),
+    };
+    if (!found.leaf || sqlite3_column_bytes(row, 2) != AUDIT_RECORD_LEAF_SIZE || !found.record)
+        return db_fail(SQLITE_CORRUPT, error);
+    return visit->row(visit->context, &found, error);
 }
 
 enum status db_audit_list(struct store *store, const char *tenant_uid, uint64_t before, size_t max,
@@ -87,26 +108,8 @@ enum status db_audit_list(struct store *store, const char *tenant_uid, uint64_t 
         status = db_bind_integer(list, 2, clamp(before), error);
     if (status == STATUS_OK)
         status = db_bind_integer(list, 3, clamp(max), error);
-    if (status != STATUS_OK)
-        return status;
-    int rc;
-    while ((rc = sqlite3_step(list)) == SQLITE_ROW && status == STATUS_OK) {
-        struct store_audit_row found = {
-            .seq = (uint64_t)sqlite3_column_int64(list, 0),
-            .time = sqlite3_column_int64(list, 1),
-            .leaf = sqlite3_column_blob(list, 2),
-            .record = sqlite3_column_blob(list, 3),
-            .size = (size_t)sqlite3_column_bytes(list, 3),
-        };
-        if (!found.leaf || sqlite3_column_bytes(list, 2) != AUDIT_RECORD_LEAF_SIZE || !found.record)
-            status = db_fail(SQLITE_CORRUPT, error);
-        else
-            status = row(context, &found, error);
-    }
-    sqlite3_reset(list);
-    if (status == STATUS_OK && rc != SQLITE_DONE)
-        status = db_fail(rc, error);
-    return status;
+    struct record_visit visit = {.row = row, .context = context};
+    return status == STATUS_OK ? db_each(list, visit_record, &visit, error) : status;
 }
 
 static enum status read_count(sqlite3_stmt *get, uint64_t *value, struct error *error) {
@@ -134,22 +137,23 @@ enum status db_audit_size(struct store *store, uint64_t *size, struct error *err
     return get ? read_count(get, size, error) : STATUS_UNAVAILABLE;
 }
 
+struct leaf_visit {
+    store_leaf_row *row;
+    void *context;
+};
+
+static enum status visit_leaf(void *context, sqlite3_stmt *row, struct error *error) {
+    const struct leaf_visit *visit = context;
+    const uint8_t *leaf = sqlite3_column_blob(row, 1);
+    if (!leaf || sqlite3_column_bytes(row, 1) != AUDIT_RECORD_LEAF_SIZE)
+        return db_fail(SQLITE_CORRUPT, error);
+    return visit->row(visit->context, (uint64_t)sqlite3_column_int64(row, 0), leaf, error);
+}
+
 enum status db_audit_leaves(struct store *store, uint64_t first, store_leaf_row *row, void *context,
                             struct error *error) {
     sqlite3_stmt *list = db_statement((struct db *)store, DB_AUDIT_LEAVES, error);
     enum status status = list ? db_bind_integer(list, 1, clamp(first), error) : STATUS_UNAVAILABLE;
-    if (status != STATUS_OK)
-        return status;
-    int rc;
-    while ((rc = sqlite3_step(list)) == SQLITE_ROW && status == STATUS_OK) {
-        const uint8_t *leaf = sqlite3_column_blob(list, 1);
-        if (!leaf || sqlite3_column_bytes(list, 1) != AUDIT_RECORD_LEAF_SIZE)
-            status = db_fail(SQLITE_CORRUPT, error);
-        else
-            status = row(context, (uint64_t)sqlite3_column_int64(list, 0), leaf, error);
-    }
-    sqlite3_reset(list);
-    if (status == STATUS_OK && rc != SQLITE_DONE)
-        status = db_fail(rc, error);
-    return status;
+    struct leaf_visit visit = {.row = row, .context = context};
+    return status == STATUS_OK ? db_each(list, visit_leaf, &visit, error) : status;
 }

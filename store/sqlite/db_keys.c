@@ -2,7 +2,8 @@
 #include "store/sqlite/db_tables.h"
 
 /* Columns in the order of KEY in db_statements.c. */
-static enum status read_row(sqlite3_stmt *row, struct store_key *out, struct error *error) {
+static enum status read_row(void *context, sqlite3_stmt *row, struct error *error) {
+    struct store_key *out = context;
     size_t hash_size = 0;
     out->tenant = sqlite3_column_int64(row, 1);
     out->scopes = (uint32_t)sqlite3_column_int64(row, 4);
@@ -25,7 +26,6 @@ enum status db_keys_create(struct store *store, const struct store_key *key,
     enum status status = db_begin(db, error);
     if (status != STATUS_OK)
         return status;
-    int changes = 0;
     sqlite3_stmt *insert = db_statement(db, DB_KEY_INSERT, error);
     status = insert ? db_bind_text(insert, 1, key->id, error) : STATUS_UNAVAILABLE;
     if (status == STATUS_OK)
@@ -43,12 +43,8 @@ enum status db_keys_create(struct store *store, const struct store_key *key,
     if (status == STATUS_OK)
         status = db_bind_integer(insert, 8, key->revoked, error);
     if (status == STATUS_OK)
-        status = db_run(db, insert, "a key with this id exists", &changes, error);
-    if (status == STATUS_OK && changes == 0)
-        status = backend_no_tenant(error);
-    if (status == STATUS_OK && record)
-        status = db_append(db, record, error);
-    return db_end(db, status, record, record ? 1 : 0, error);
+        status = db_run(db, insert, "a key with this id exists", backend_no_tenant, error);
+    return db_finish(db, status, record, error);
 }
 
 enum status db_keys_find(struct store *store, const char *id, struct store_key *key,
@@ -58,14 +54,22 @@ enum status db_keys_find(struct store *store, const char *id, struct store_key *
     if (status != STATUS_OK)
         return status;
     struct store_key found;
-    int rc = sqlite3_step(get);
-    status = rc == SQLITE_ROW    ? read_row(get, &found, error)
-             : rc == SQLITE_DONE ? backend_no_key(error)
-                                 : db_fail(rc, error);
-    sqlite3_reset(get);
+    status = db_one(get, read_row, &found, backend_no_key, error);
     if (status == STATUS_OK)
         *key = found;
     return status;
+}
+
+struct visit {
+    store_key_row *row;
+    void *context;
+};
+
+static enum status visit_row(void *context, sqlite3_stmt *row, struct error *error) {
+    const struct visit *visit = context;
+    struct store_key found;
+    enum status status = read_row(&found, row, error);
+    return status == STATUS_OK ? visit->row(visit->context, &found, error) : status;
 }
 
 enum status db_keys_list(struct store *store, int64_t tenant, store_key_row *row, void *context,
@@ -75,19 +79,8 @@ enum status db_keys_list(struct store *store, int64_t tenant, store_key_row *row
     enum status status = list ? STATUS_OK : STATUS_UNAVAILABLE;
     if (status == STATUS_OK && tenant)
         status = db_bind_integer(list, 1, tenant, error);
-    if (status != STATUS_OK)
-        return status;
-    struct store_key found;
-    int rc;
-    while ((rc = sqlite3_step(list)) == SQLITE_ROW && status == STATUS_OK) {
-        status = read_row(list, &found, error);
-        if (status == STATUS_OK)
-            status = row(context, &found, error);
-    }
-    sqlite3_reset(list);
-    if (status == STATUS_OK && rc != SQLITE_DONE)
-        status = db_fail(rc, error);
-    return status;
+    struct visit visit = {.row = row, .context = context};
+    return status == STATUS_OK ? db_each(list, visit_row, &visit, error) : status;
 }
 
 enum status db_keys_revoke(struct store *store, const char *id, int64_t now,
@@ -96,16 +89,11 @@ enum status db_keys_revoke(struct store *store, const char *id, int64_t now,
     enum status status = db_begin(db, error);
     if (status != STATUS_OK)
         return status;
-    int changes = 0;
     sqlite3_stmt *update = db_statement(db, DB_KEY_REVOKE, error);
     status = update ? db_bind_text(update, 1, id, error) : STATUS_UNAVAILABLE;
     if (status == STATUS_OK)
         status = db_bind_integer(update, 2, now, error);
     if (status == STATUS_OK)
-        status = db_run(db, update, NULL, &changes, error);
-    if (status == STATUS_OK && changes == 0)
-        status = backend_no_key(error);
-    if (status == STATUS_OK && record)
-        status = db_append(db, record, error);
-    return db_end(db, status, record, record ? 1 : 0, error);
+        status = db_run(db, update, NULL, backend_no_key, error);
+    return db_finish(db, status, record, error);
 }

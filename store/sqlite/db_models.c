@@ -5,7 +5,8 @@
 #include "store/sqlite/db_tables.h"
 
 /* Columns in the order of MODEL in db_statements.c. */
-static enum status read_row(sqlite3_stmt *row, struct store_model *out, struct error *error) {
+static enum status read_row(void *context, sqlite3_stmt *row, struct error *error) {
+    struct store_model *out = context;
     *out = (struct store_model){
         .id = sqlite3_column_int64(row, 0),
         .tenant = sqlite3_column_int64(row, 1),
@@ -29,11 +30,7 @@ static enum status read_row(sqlite3_stmt *row, struct store_model *out, struct e
 
 static enum status read_one(sqlite3_stmt *get, struct store_model *model, struct error *error) {
     struct store_model found;
-    int rc = sqlite3_step(get);
-    enum status status = rc == SQLITE_ROW    ? read_row(get, &found, error)
-                         : rc == SQLITE_DONE ? backend_no_model(error)
-                                             : db_fail(rc, error);
-    sqlite3_reset(get);
+    enum status status = db_one(get, read_row, &found, backend_no_model, error);
     if (status == STATUS_OK)
         *model = found;
     return status;
@@ -45,7 +42,6 @@ enum status db_models_create(struct store *store, struct store_model *model,
     enum status status = db_begin(db, error);
     if (status != STATUS_OK)
         return status;
-    int changes = 0;
     int64_t id = 0;
     sqlite3_stmt *insert = db_statement(db, DB_MODEL_INSERT, error);
     status = insert ? db_bind_integer(insert, 1, model->tenant, error) : STATUS_UNAVAILABLE;
@@ -58,15 +54,10 @@ enum status db_models_create(struct store *store, struct store_model *model,
     if (status == STATUS_OK)
         status = db_bind_integer(insert, 5, model->created, error);
     if (status == STATUS_OK)
-        status = db_run(db, insert, "this version of the model exists", &changes, error);
-    if (status == STATUS_OK && changes == 0)
-        status = backend_no_tenant(error);
-    if (status == STATUS_OK) {
+        status = db_run(db, insert, "this version of the model exists", backend_no_tenant, error);
+    if (status == STATUS_OK)
         id = sqlite3_last_insert_rowid(db->connection);
-        if (record)
-            status = db_append(db, record, error);
-    }
-    status = db_end(db, status, record, record ? 1 : 0, error);
+    status = db_finish(db, status, record, error);
     if (status == STATUS_OK) {
         model->id = id;
         model->state = STORE_MODEL_UPLOADING;
@@ -89,15 +80,12 @@ static enum status why_unchanged(struct db *db, int64_t id, const char *wanted,
     return status == STATUS_OK ? backend_wrong_state(wanted, found.state, error) : status;
 }
 
-/* Run an update of one row, bound by the caller, and its record. */
+/* Run an update of one row, bound by the caller. */
 static enum status step_forward(struct db *db, sqlite3_stmt *update, int64_t id, const char *wanted,
-                                struct audit_record *record, struct error *error) {
-    int changes = 0;
-    enum status status = db_run(db, update, NULL, &changes, error);
-    if (status == STATUS_OK && changes == 0)
+                                struct error *error) {
+    enum status status = db_run(db, update, NULL, NULL, error);
+    if (status == STATUS_OK && sqlite3_changes(db->connection) == 0)
         status = why_unchanged(db, id, wanted, error);
-    if (status == STATUS_OK && record)
-        status = db_append(db, record, error);
     return status;
 }
 
@@ -119,8 +107,8 @@ enum status db_models_complete(struct store *store, int64_t id, const void *head
     if (status == STATUS_OK)
         status = db_bind_integer(update, 5, payload_size, error);
     if (status == STATUS_OK)
-        status = step_forward(db, update, id, "uploading", record, error);
-    return db_end(db, status, record, record ? 1 : 0, error);
+        status = step_forward(db, update, id, "uploading", error);
+    return db_finish(db, status, record, error);
 }
 
 enum status db_models_ready(struct store *store, int64_t id, const uint8_t *commitment,
@@ -138,8 +126,8 @@ enum status db_models_ready(struct store *store, int64_t id, const uint8_t *comm
     if (status == STATUS_OK)
         status = db_bind_blob(update, 4, commitment, STORE_COMMITMENT_SIZE, error);
     if (status == STATUS_OK)
-        status = step_forward(db, update, id, "pending", record, error);
-    return db_end(db, status, record, record ? 1 : 0, error);
+        status = step_forward(db, update, id, "pending", error);
+    return db_finish(db, status, record, error);
 }
 
 enum status db_models_delete(struct store *store, int64_t id, struct audit_record *record,
@@ -148,16 +136,19 @@ enum status db_models_delete(struct store *store, int64_t id, struct audit_recor
     enum status status = db_begin(db, error);
     if (status != STATUS_OK)
         return status;
-    int changes = 0;
     sqlite3_stmt *delete = db_statement(db, DB_MODEL_DELETE, error);
     status = delete ? db_bind_integer(delete, 1, id, error) : STATUS_UNAVAILABLE;
     if (status == STATUS_OK)
-        status = db_run(db, delete, NULL, &changes, error);
-    if (status == STATUS_OK && changes == 0)
-        status = backend_no_model(error);
-    if (status == STATUS_OK && record)
-        status = db_append(db, record, error);
-    return db_end(db, status, record, record ? 1 : 0, error);
+        status = db_run(db, delete, NULL, backend_no_model, error);
+    return db_finish(db, status, record, error);
+}
+
+static enum status consider_row(void *context, sqlite3_stmt *row, struct error *error) {
+    struct store_model found;
+    enum status status = read_row(&found, row, error);
+    if (status == STATUS_OK)
+        latest_consider(context, &found);
+    return status;
 }
 
 static enum status find_latest(struct db *db, int64_t tenant, const char *name,
@@ -169,16 +160,7 @@ static enum status find_latest(struct db *db, int64_t tenant, const char *name,
     if (status != STATUS_OK)
         return status;
     struct latest latest = latest_of_none();
-    struct store_model found;
-    int rc;
-    while ((rc = sqlite3_step(list)) == SQLITE_ROW && status == STATUS_OK) {
-        status = read_row(list, &found, error);
-        if (status == STATUS_OK)
-            latest_consider(&latest, &found);
-    }
-    sqlite3_reset(list);
-    if (status == STATUS_OK && rc != SQLITE_DONE)
-        status = db_fail(rc, error);
+    status = db_each(list, consider_row, &latest, error);
     if (status == STATUS_OK && !latest_model(&latest))
         status = backend_no_model(error);
     if (status == STATUS_OK)
@@ -200,25 +182,40 @@ enum status db_models_find(struct store *store, int64_t tenant, const char *name
     return status == STATUS_OK ? read_one(get, model, error) : status;
 }
 
+struct header {
+    void *out;
+    size_t capacity;
+    size_t *size;
+};
+
+static enum status read_header(void *context, sqlite3_stmt *row, struct error *error) {
+    const struct header *header = context;
+    size_t found = (size_t)sqlite3_column_bytes(row, 0);
+    if (found > header->capacity)
+        return status_fail(error, STATUS_TOO_LARGE, "the header is %zu bytes, room for %zu", found,
+                           header->capacity);
+    return db_column_blob(row, 0, header->out, header->capacity, header->size, error);
+}
+
 enum status db_models_header(struct store *store, int64_t id, void *out, size_t capacity,
                              size_t *size, struct error *error) {
     sqlite3_stmt *get = db_statement((struct db *)store, DB_MODEL_HEADER, error);
     enum status status = get ? db_bind_integer(get, 1, id, error) : STATUS_UNAVAILABLE;
-    if (status != STATUS_OK)
-        return status;
-    int rc = sqlite3_step(get);
-    if (rc == SQLITE_ROW) {
-        size_t found = (size_t)sqlite3_column_bytes(get, 0);
-        if (found > capacity)
-            status = status_fail(error, STATUS_TOO_LARGE, "the header is %zu bytes, room for %zu",
-                                 found, capacity);
-        else
-            status = db_column_blob(get, 0, out, capacity, size, error);
-    } else {
-        status = rc == SQLITE_DONE ? backend_no_model(error) : db_fail(rc, error);
-    }
-    sqlite3_reset(get);
-    return status;
+    struct header header = {.out = out, .capacity = capacity, .size = size};
+    return status == STATUS_OK ? db_one(get, read_header, &header, backend_no_model, error)
+                               : status;
+}
+
+struct visit {
+    store_model_row *row;
+    void *context;
+};
+
+static enum status visit_row(void *context, sqlite3_stmt *row, struct error *error) {
+    const struct visit *visit = context;
+    struct store_model found;
+    enum status status = read_row(&found, row, error);
+    return status == STATUS_OK ? visit->row(visit->context, &found, error) : status;
 }
 
 enum status db_models_list(struct store *store, int64_t tenant, store_model_row *row, void *context,
@@ -228,17 +225,6 @@ enum status db_models_list(struct store *store, int64_t tenant, store_model_row 
     enum status status = list ? STATUS_OK : STATUS_UNAVAILABLE;
     if (status == STATUS_OK && tenant)
         status = db_bind_integer(list, 1, tenant, error);
-    if (status != STATUS_OK)
-        return status;
-    struct store_model found;
-    int rc;
-    while ((rc = sqlite3_step(list)) == SQLITE_ROW && status == STATUS_OK) {
-        status = read_row(list, &found, error);
-        if (status == STATUS_OK)
-            status = row(context, &found, error);
-    }
-    sqlite3_reset(list);
-    if (status == STATUS_OK && rc != SQLITE_DONE)
-        status = db_fail(rc, error);
-    return status;
+    struct visit visit = {.row = row, .context = context};
+    return status == STATUS_OK ? db_each(list, visit_row, &visit, error) : status;
 }

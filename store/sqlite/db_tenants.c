@@ -2,7 +2,8 @@
 #include "store/sqlite/db_tables.h"
 
 /* Columns in the order of TENANT in db_statements.c. */
-static enum status read_row(sqlite3_stmt *row, struct store_tenant *out, struct error *error) {
+static enum status read_row(void *context, sqlite3_stmt *row, struct error *error) {
+    struct store_tenant *out = context;
     out->id = sqlite3_column_int64(row, 0);
     out->state = (enum store_tenant_state)sqlite3_column_int(row, 3);
     out->created = sqlite3_column_int64(row, 4);
@@ -22,11 +23,7 @@ static enum status read_row(sqlite3_stmt *row, struct store_tenant *out, struct 
 /* The one row of a bound statement. */
 static enum status read_one(sqlite3_stmt *get, struct store_tenant *tenant, struct error *error) {
     struct store_tenant found;
-    int rc = sqlite3_step(get);
-    enum status status = rc == SQLITE_ROW    ? read_row(get, &found, error)
-                         : rc == SQLITE_DONE ? backend_no_tenant(error)
-                                             : db_fail(rc, error);
-    sqlite3_reset(get);
+    enum status status = db_one(get, read_row, &found, backend_no_tenant, error);
     if (status == STATUS_OK)
         *tenant = found;
     return status;
@@ -71,12 +68,9 @@ enum status db_tenants_create(struct store *store, struct store_tenant *tenant,
     status = insert_uid(db, tenant->uid, error);
     if (status == STATUS_OK)
         status = insert_tenant(db, tenant, error);
-    if (status == STATUS_OK) {
+    if (status == STATUS_OK)
         id = sqlite3_last_insert_rowid(db->connection);
-        if (record)
-            status = db_append(db, record, error);
-    }
-    status = db_end(db, status, record, record ? 1 : 0, error);
+    status = db_finish(db, status, record, error);
     if (status == STATUS_OK)
         tenant->id = id;
     return status;
@@ -96,23 +90,23 @@ enum status db_tenants_find(struct store *store, const char *name, struct store_
     return status == STATUS_OK ? read_one(get, tenant, error) : status;
 }
 
+struct visit {
+    store_tenant_row *row;
+    void *context;
+};
+
+static enum status visit_row(void *context, sqlite3_stmt *row, struct error *error) {
+    const struct visit *visit = context;
+    struct store_tenant found;
+    enum status status = read_row(&found, row, error);
+    return status == STATUS_OK ? visit->row(visit->context, &found, error) : status;
+}
+
 enum status db_tenants_list(struct store *store, store_tenant_row *row, void *context,
                             struct error *error) {
     sqlite3_stmt *list = db_statement((struct db *)store, DB_TENANT_LIST, error);
-    if (!list)
-        return STATUS_UNAVAILABLE;
-    struct store_tenant found;
-    enum status status = STATUS_OK;
-    int rc;
-    while ((rc = sqlite3_step(list)) == SQLITE_ROW && status == STATUS_OK) {
-        status = read_row(list, &found, error);
-        if (status == STATUS_OK)
-            status = row(context, &found, error);
-    }
-    sqlite3_reset(list);
-    if (status == STATUS_OK && rc != SQLITE_DONE)
-        status = db_fail(rc, error);
-    return status;
+    struct visit visit = {.row = row, .context = context};
+    return list ? db_each(list, visit_row, &visit, error) : STATUS_UNAVAILABLE;
 }
 
 enum status db_tenants_set_state(struct store *store, int64_t id, enum store_tenant_state state,
@@ -121,18 +115,13 @@ enum status db_tenants_set_state(struct store *store, int64_t id, enum store_ten
     enum status status = db_begin(db, error);
     if (status != STATUS_OK)
         return status;
-    int changes = 0;
     sqlite3_stmt *update = db_statement(db, DB_TENANT_STATE, error);
     status = update ? db_bind_integer(update, 1, id, error) : STATUS_UNAVAILABLE;
     if (status == STATUS_OK)
         status = db_bind_integer(update, 2, state, error);
     if (status == STATUS_OK)
-        status = db_run(db, update, NULL, &changes, error);
-    if (status == STATUS_OK && changes == 0)
-        status = backend_no_tenant(error);
-    if (status == STATUS_OK && record)
-        status = db_append(db, record, error);
-    return db_end(db, status, record, record ? 1 : 0, error);
+        status = db_run(db, update, NULL, backend_no_tenant, error);
+    return db_finish(db, status, record, error);
 }
 
 enum status db_tenants_delete(struct store *store, int64_t id, struct audit_record *record,
@@ -141,16 +130,11 @@ enum status db_tenants_delete(struct store *store, int64_t id, struct audit_reco
     enum status status = db_begin(db, error);
     if (status != STATUS_OK)
         return status;
-    int changes = 0;
     sqlite3_stmt *delete = db_statement(db, DB_TENANT_DELETE, error);
     status = delete ? db_bind_integer(delete, 1, id, error) : STATUS_UNAVAILABLE;
     if (status == STATUS_OK)
-        status = db_run(db, delete, NULL, &changes, error);
-    if (status == STATUS_OK && changes == 0)
-        status = backend_no_tenant(error);
-    if (status == STATUS_OK && record)
-        status = db_append(db, record, error);
-    status = db_end(db, status, record, record ? 1 : 0, error);
+        status = db_run(db, delete, NULL, backend_no_tenant, error);
+    status = db_finish(db, status, record, error);
     if (status == STATUS_OK)
         db_truncate_log(db); /* the identity must not linger in the log */
     return status;

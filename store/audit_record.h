@@ -47,7 +47,7 @@ struct audit_record {
     const char *key;                      /* key id, or "operator" */
     const char *action;                   /* "infer", "tenant.create", ... */
     const char *target;                   /* what it was done to: "digits/1", a key id, ... */
-    const char *outcome;                  /* "ok", or the name of a status */
+    const char *outcome;                  /* the name of a status: "ok", "not_found" */
     const char *request;                  /* request id, "" where there is none */
     int64_t units;                        /* what it is charged with */
     const char *client;                   /* address of the caller, "" where there is none */

@@ -1,10 +1,12 @@
-/* Dense matrix products of two activations, over OpenBLAS (single-threaded; the pool splits above
- * it). Row-major. C[m,n] = alpha * op(A)[m,k] * op(B)[k,n] + beta * C; op transposes where asked:
- * A is stored [m,k], or [k,m] where transpose_a, with `lda` elements between rows as stored.
+/* Dense matrix products over OpenBLAS, mostly of two activations (single-threaded; the pool splits
+ * above it). Row-major. C[m,n] = alpha * op(A)[m,k] * op(B)[k,n] + beta * C; op transposes where
+ * asked: A is stored [m,k], or [k,m] where transpose_a, with `lda` elements between rows as stored.
  * beta 0 means that C is not read.
  *
- * OpenBLAS copies its operands into scratch of its own, outside any arena: constant weights go
- * through kernels/gemm_packed.h instead, never through here.
+ * OpenBLAS copies its operands into scratch of its own, outside any arena: the constant float32
+ * weights of MatMul, Gemm, Conv, ConvTranspose and the recurrent operators go through
+ * kernels/gemm_packed.h instead. Weights of other types (double, float16, quantised) and those of
+ * DeformConv and Einsum do come through here.
  *
  * Threads: `pool` may be NULL. Sizes are trusted: callers have checked them. */
 #ifndef ENGINE_KERNELS_GEMM_H

@@ -42,7 +42,7 @@ void gemm_packed_right(struct threads *pool, const struct gemm_packed_shape *g, 
 void gemm_packed_left(struct threads *pool, const struct gemm_packed_shape *g, const float *packed,
                       const float *b, const float *bias, float *c);
 
-/* Name of the kernel in use, for `inspect` and tests: "gemm_f32_12x32_avx512" and so on. */
+/* Name of the kernel in use, for `inspect` and tests: "gemm_f32_8x32_avx512" and so on. */
 const char *gemm_packed_kernel(void);
 
 #endif

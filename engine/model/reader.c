@@ -465,6 +465,23 @@ static enum status expand(struct reader *r, struct reader_scope *s, struct node_
     return status;
 }
 
+/* Trees, support vectors and the like keep what they learned in lists of attributes. */
+static void count_learned(struct reader *r, const struct node *n) {
+    for (size_t i = 0; i < n->attribute_count; i++) {
+        const struct attribute *a = &n->attributes[i];
+        size_t each = a->type == ATTR_FLOATS ? sizeof *a->floats
+                      : a->type == ATTR_INTS ? sizeof *a->ints
+                                             : 0;
+        if (each) {
+            r->model->parameters += (int64_t)a->count;
+            r->model->tensor_bytes += a->count * each;
+        } else if (a->type == ATTR_TENSOR) {
+            r->model->parameters += (int64_t)a->tensors->tensor.count;
+            r->model->tensor_bytes += a->tensors->tensor.bytes;
+        }
+    }
+}
+
 static enum status read_node(struct reader *r, struct reader_scope *s, struct str bytes) {
     struct node_proto n;
     enum status status = read_node_fields(r, bytes, &n);
@@ -481,6 +498,8 @@ static enum status read_node(struct reader *r, struct reader_scope *s, struct st
     if (fn)
         return expand(r, s, &n, fn);
     n.node.opset = reader_scope_opset(s, n.node.domain);
+    if (str_is(n.node.domain, "ai.onnx.ml"))
+        count_learned(r, &n.node);
     status = collect_implicit(r, s, &n.node);
     if (status == STATUS_OK)
         status = read_outputs(r, s, &n);

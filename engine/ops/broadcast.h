@@ -1,8 +1,8 @@
 /* Multidirectional broadcasting (ONNX, "Broadcasting in ONNX"; numpy's rule): shapes are aligned at
  * the last dimension; dimensions are equal, or one of them is 1.
  *
- *     broadcast_shape(c, &a, &b, &out shape)      in infer
- *     broadcast_plan(&plan, out, a, b, NULL)      in run: strides, dimensions merged where possible
+ *     broadcast_infer(c, count, dtype)            in infer
+ *     broadcast_plan(&plan, out, in, count)       in run: strides, dimensions merged where possible
  *     for each "row" of the plan: offsets of every operand, then an inner loop over plan.inner
  *     elements with a stride of 0 or 1 per operand.
  *

@@ -1,5 +1,5 @@
 /* A float32 matrix on the right of a product, packed where it is a constant, plain where it is an
- * activation: MatMul, Gemm and the recurrent operators are written over this one form.
+ * activation: Gemm and the recurrent operators are written over this one form.
  *
  *   C[m,n] = A[m,k] * W[k,n] (+ bias[n])
  *

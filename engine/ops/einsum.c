@@ -386,12 +386,8 @@ static void run_products(void *arg, size_t begin, size_t end) {
 static enum status run_product(struct op_ctx *c, const struct einsum *e, struct axis_set set[4]) {
     const struct axis_set *batch = &set[0], *rows = &set[1], *columns = &set[2], *depth = &set[3];
     const size_t n = (size_t)batch->size;
-    struct product p = {.g = {.m = (size_t)rows->size,
-                              .n = (size_t)columns->size,
-                              .k = (size_t)depth->size,
-                              .lda = (size_t)depth->size,
-                              .ldb = (size_t)columns->size,
-                              .ldc = (size_t)columns->size}};
+    struct product p = {.g = gemm_shape_of((size_t)rows->size, (size_t)columns->size,
+                                           (size_t)depth->size, false, false)};
     const float *a = NULL, *b = NULL;
     float *y = NULL;
     enum status s = op_in_f32(c, 0, &a);

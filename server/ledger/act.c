@@ -12,8 +12,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
+/* Free bytes that uploads leave to the audit log, at most a sixteenth of the disk. */
+#define ROOM_RESERVED ((uint64_t)64 << 20)
 /* Records in one answer to an audit query, at most. */
 #define AUDIT_PAGE_MAX 100u
 
@@ -84,6 +87,7 @@ static void finish(struct ledger *ledger, struct ticket *ticket, enum status sta
     if (ticket->state != TICKET_ORPHAN &&
         message_send_performed(ticket->channel->socket, &m, NULL, NULL) != STATUS_OK)
         log_warn("a channel of front does not take its answer");
+    ticket_remember(ticket);
     close_upload(ticket);
     ticket_close(ledger->tickets, ticket);
 }
@@ -102,6 +106,7 @@ static void finish_with_record(struct ledger *ledger, struct ticket *ticket, enu
         return;
     }
     r->answer->retry_after_s = status == STATUS_UNAVAILABLE ? 1 : 0;
+    ticket_remember(ticket);
     commit_append(ledger->commit, r);
     close_upload(ticket);
     ticket_close(ledger->tickets, ticket);
@@ -122,9 +127,27 @@ static char *model_json(const char *name, const char *version, const char *state
 
 /* --- upload: row and file, payload, header, first opening, ready ---------------------------- */
 
+/* An upload must not take the room that records need: a part of the disk stays free. */
+static enum status check_room(const struct act *act, struct error *error) {
+    struct statfs disk;
+    if (fstatfs(act->ledger->store_folder, &disk) != 0)
+        return status_fail(error, STATUS_UNAVAILABLE, "the model cannot be stored now");
+    uint64_t unit = (uint64_t)disk.f_bsize, all = disk.f_blocks * unit;
+    uint64_t available = disk.f_bavail * unit;
+    uint64_t reserve = all / 16 < ROOM_RESERVED ? all / 16 : ROOM_RESERVED;
+    if (available < reserve || available - reserve < act->record.bytes_in)
+        return status_fail(error, STATUS_UNAVAILABLE,
+                           "the server has no room for a model of %llu bytes now",
+                           (unsigned long long)act->record.bytes_in);
+    return STATUS_OK;
+}
+
 static void run_begin_upload(struct commit_job *job, struct store *store) {
     struct act *act = (struct act *)job;
     char path[48];
+    act->status = check_room(act, &act->error);
+    if (act->status != STATUS_OK)
+        return;
     act->status = store_model_create(store, act->tenant, act->name, act->version, act->record.time,
                                      &act->made, NULL, &act->error);
     if (act->status != STATUS_OK)
@@ -132,6 +155,14 @@ static void run_begin_upload(struct commit_job *job, struct store *store) {
     model_path(act->made.id, path, sizeof path);
     act->payload = openat(act->ledger->store_folder, path,
                           O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    /* What is promised to this upload is not promised to another one meanwhile. */
+    if (act->payload >= 0 &&
+        fallocate(act->payload, FALLOC_FL_KEEP_SIZE, 0, (off_t)act->record.bytes_in) != 0 &&
+        errno == ENOSPC) {
+        close(act->payload);
+        act->payload = -1;
+        unlinkat(act->ledger->store_folder, path, 0);
+    }
     if (act->payload >= 0)
         return;
     act->status = status_fail(&act->error, STATUS_UNAVAILABLE, "the model cannot be stored now");
@@ -177,58 +208,54 @@ void act_begin_upload(struct ledger *ledger, struct ticket *ticket) {
     commit_post(ledger->commit, &act->job);
 }
 
-/* Remove row and file; the record of the outcome is in the same transaction. */
-static void run_remove(struct commit_job *job, struct store *store) {
+/* What an upload left: the file first, since a full disk may not even take the row's removal. A
+ * row that stays is removed at the next start. */
+static void run_discard(struct commit_job *job, struct store *store) {
     struct act *act = (struct act *)job;
-    struct audit_record record = commit_audit_record(&act->record);
+    struct error ignored = {0};
     char path[48];
-    act->status = store_model_delete(store, act->model, &record, &act->error);
-    if (act->status != STATUS_OK)
-        return;
     model_path(act->model, path, sizeof path);
     if (unlinkat(act->ledger->store_folder, path, 0) != 0 && errno != ENOENT)
-        log_error("a removed model's file stays: %s", strerror(errno));
+        log_error("the file of a refused upload stays: %s", strerror(errno));
+    act->status = store_model_delete(store, act->model, NULL, &ignored);
+    if (act->status != STATUS_OK && act->status != STATUS_NOT_FOUND)
+        log_error("a refused upload stays in the store until the next start: %s", ignored.message);
     directory_changed(act->ledger->directory);
 }
 
 static void done_upload_failed(struct commit_job *job, void *context) {
     struct act *act = (struct act *)job;
-    finish(context, act->ticket, act->error.status, act->error.message, NULL, 0);
+    workers_unload(context, act->tenant, act->model, STATUS_NOT_FOUND);
+    finish_with_record(context, act->ticket, act->error.status, act->error.message, NULL, 0);
     act_free(act);
-}
-
-static void run_upload_failed(struct commit_job *job, struct store *store) {
-    struct act *act = (struct act *)job;
-    /* What went wrong first is what the caller is told. */
-    struct error reason = act->error;
-    run_remove(job, store);
-    if (act->status == STATUS_OK)
-        act->error = reason;
-    else
-        act->error.status = act->status;
 }
 
 static void upload_failed(struct ledger *ledger, struct ticket *ticket, enum status status,
                           const char *message) {
-    ticket->record.outcome = status_name(status);
-    struct act *act =
-        act_new(ledger, ticket, bytes_of(NULL, 0), run_upload_failed, done_upload_failed);
+    struct act *act = act_new(ledger, ticket, bytes_of(NULL, 0), run_discard, done_upload_failed);
     if (!act) {
-        finish(ledger, ticket, STATUS_UNAVAILABLE, "memory is short", NULL, 0);
+        finish_with_record(ledger, ticket, STATUS_UNAVAILABLE, "memory is short", NULL, 0);
         return;
     }
     status_fail(&act->error, status, "%s", message);
     commit_post(ledger->commit, &act->job);
 }
 
-static void done_abandon(struct commit_job *job, void *context) {
-    struct act *act = (struct act *)job;
-    struct ledger *ledger = context;
-    struct ticket *ticket = act->ticket;
-    if (ticket->state != TICKET_ORPHAN)
-        commit_tell(ticket->channel, ticket->number, NULL, act->status, 0);
+/* The outcome is in the ticket's record; SETTLED is the answer. */
+static void end_abandoned(struct ledger *ledger, struct ticket *ticket) {
+    ticket->record.reply = ticket->state == TICKET_ORPHAN ? NULL : ticket->channel;
+    ticket->record.ticket = ticket->number;
+    ticket->record.usage_tenant = 0;
+    ticket_remember(ticket);
+    commit_append(ledger->commit, &ticket->record);
     close_upload(ticket);
     ticket_close(ledger->tickets, ticket);
+}
+
+static void done_abandon(struct commit_job *job, void *context) {
+    struct act *act = (struct act *)job;
+    workers_unload(context, act->tenant, act->model, STATUS_NOT_FOUND);
+    end_abandoned(context, act->ticket);
     act_free(act);
 }
 
@@ -236,33 +263,34 @@ void act_abandon_upload(struct ledger *ledger, struct ticket *ticket, enum statu
     ticket->record.outcome = status_name(outcome);
     if (ticket->state != TICKET_ORPHAN)
         ticket->state = TICKET_ACTING;
-    struct act *act = act_new(ledger, ticket, bytes_of(NULL, 0), run_remove, done_abandon);
-    if (!act) {
-        log_error("a model that was not uploaded stays in the store until the next start");
-        commit_tell(ticket->state == TICKET_ORPHAN ? NULL : ticket->channel, ticket->number, NULL,
-                    STATUS_UNAVAILABLE, 0);
-        close_upload(ticket);
-        ticket_close(ledger->tickets, ticket);
+    struct act *act = act_new(ledger, ticket, bytes_of(NULL, 0), run_discard, done_abandon);
+    if (act) {
+        commit_post(ledger->commit, &act->job);
         return;
     }
-    commit_post(ledger->commit, &act->job);
+    log_error("a model that was not uploaded stays in the store until the next start");
+    end_abandoned(ledger, ticket);
 }
 
-static void run_complete_upload(struct commit_job *job, struct store *store) {
+/* On the desk: a large file takes its time to reach the disk, and records must not wait for it. */
+static void run_sync_upload(struct commit_job *job, struct store *store) {
     struct act *act = (struct act *)job;
     struct stat st;
-    if (fsync(act->payload) != 0 || fstat(act->payload, &st) != 0) {
+    (void)store;
+    if (fsync(act->payload) != 0 || fstat(act->payload, &st) != 0)
         act->status =
             status_fail(&act->error, STATUS_UNAVAILABLE, "the model cannot be stored now");
-    } else if ((uint64_t)st.st_size != act->payload_bytes) {
+    else if ((uint64_t)st.st_size != act->payload_bytes)
         act->status = status_fail(&act->error, STATUS_INVALID,
                                   "the sealed model is incomplete: found %lld bytes of payload, "
                                   "expected %llu",
                                   (long long)st.st_size, (unsigned long long)act->payload_bytes);
-    } else {
-        act->status = store_model_complete(store, act->model, act->header, act->header_size,
-                                           (int64_t)act->payload_bytes, NULL, &act->error);
-    }
+}
+
+static void run_complete_upload(struct commit_job *job, struct store *store) {
+    struct act *act = (struct act *)job;
+    act->status = store_model_complete(store, act->model, act->header, act->header_size,
+                                       (int64_t)act->payload_bytes, NULL, &act->error);
     if (act->status == STATUS_OK)
         act->status = store_model_get(store, act->model, &act->made, &act->error);
 }
@@ -278,6 +306,19 @@ static void done_complete_upload(struct commit_job *job, void *context) {
         ticket->model = act->made;
         workers_need(ledger, ticket);
     }
+    act_free(act);
+}
+
+static void done_sync_upload(struct commit_job *job, void *context) {
+    struct act *act = (struct act *)job;
+    struct ledger *ledger = context;
+    if (act->status == STATUS_OK) {
+        act->job.run = run_complete_upload;
+        act->job.done = done_complete_upload;
+        commit_post(ledger->commit, &act->job);
+        return;
+    }
+    upload_failed(ledger, act->ticket, act->status, act->error.message);
     act_free(act);
 }
 
@@ -298,7 +339,6 @@ static void done_upload_ready(struct commit_job *job, void *context) {
         finish(ledger, ticket, json ? STATUS_OK : STATUS_INTERNAL, "memory is short", json, size);
         free(json);
     } else {
-        workers_unload(ledger, act->tenant, act->model);
         upload_failed(ledger, ticket, act->status, act->error.message);
     }
     act_free(act);
@@ -335,15 +375,35 @@ void act_loaded(struct ledger *ledger, struct ticket *ticket, enum status status
 
 /* --- removal ------------------------------------------------------------------------------- */
 
+/* Row and record in one transaction, then the file. */
+static void run_delete(struct commit_job *job, struct store *store) {
+    struct act *act = (struct act *)job;
+    struct audit_record record = commit_audit_record(&act->record);
+    char path[48];
+    act->status = store_model_delete(store, act->model, &record, &act->error);
+    if (act->status != STATUS_OK)
+        return;
+    model_path(act->model, path, sizeof path);
+    if (unlinkat(act->ledger->store_folder, path, 0) != 0 && errno != ENOENT)
+        log_error("a removed model's file stays: %s", strerror(errno));
+    directory_changed(act->ledger->directory);
+}
+
 static void done_delete(struct commit_job *job, void *context) {
     struct act *act = (struct act *)job;
     struct ledger *ledger = context;
-    size_t size = 0;
-    char *json = NULL;
-    if (act->status == STATUS_OK)
-        json = model_json(act->ticket->model.name, act->ticket->model.version, "DELETED", &size);
-    finish(ledger, act->ticket, act->status, act->error.message, json, size);
-    free(json);
+    if (act->status == STATUS_OK) {
+        size_t size;
+        /* A request that was admitted just before may have had it loaded again. */
+        workers_unload(ledger, act->tenant, act->model, STATUS_NOT_FOUND);
+        char *json =
+            model_json(act->ticket->model.name, act->ticket->model.version, "DELETED", &size);
+        finish(ledger, act->ticket, json ? STATUS_OK : STATUS_INTERNAL, "memory is short", json,
+               size);
+        free(json);
+    } else {
+        finish_with_record(ledger, act->ticket, act->status, act->error.message, NULL, 0);
+    }
     act_free(act);
 }
 
@@ -466,18 +526,18 @@ void act_perform(struct ledger *ledger, struct ticket *ticket,
     ticket->state = TICKET_ACTING;
     switch (ticket->action) {
     case ACTION_UPLOAD:
-        post(ledger, ledger->commit, ticket, message, run_complete_upload, done_complete_upload);
+        post(ledger, ledger->desk, ticket, message, run_sync_upload, done_sync_upload);
         break;
     case ACTION_DELETE:
-        workers_unload(ledger, ticket->record.usage_tenant, ticket->model.id);
-        post(ledger, ledger->commit, ticket, message, run_remove, done_delete);
+        workers_unload(ledger, ticket->record.usage_tenant, ticket->model.id, STATUS_NOT_FOUND);
+        post(ledger, ledger->commit, ticket, message, run_delete, done_delete);
         break;
     case ACTION_LOAD:
         workers_need(ledger, ticket);
         break;
     case ACTION_UNLOAD: {
         size_t size;
-        workers_unload(ledger, ticket->record.usage_tenant, ticket->model.id);
+        workers_unload(ledger, ticket->record.usage_tenant, ticket->model.id, STATUS_UNAVAILABLE);
         char *json = model_json(ticket->model.name, ticket->model.version, "UNLOADED", &size);
         finish_with_record(ledger, ticket, STATUS_OK, "", json, size);
         free(json);

@@ -9,9 +9,6 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Loading a model takes as long as its size wants; past this something is wrong. */
-#define LOAD_PATIENCE_MS (120 * 1000)
-
 #define SCOPE_NONE 0u
 static const uint32_t scope_of[ACTION_COUNT] = {
 #define ROW(NAME, scope, text) [ACTION_##NAME] = SCOPE_##scope,
@@ -28,6 +25,7 @@ static void end(struct ledger *ledger, struct ticket *ticket, enum status outcom
     record->answer = answer;
     if (ticket->action != ACTION_INFER)
         record->usage_tenant = 0; /* usage counts inference */
+    ticket_remember(ticket);
     commit_append(ledger->commit, record);
     if (ticket->upload >= 0)
         close(ticket->upload);
@@ -116,13 +114,12 @@ static void admit_upload(struct ledger *ledger, struct ticket *ticket, const cha
     act_begin_upload(ledger, ticket);
 }
 
-static void begin_record(struct ticket *ticket, const struct directory_caller *caller,
-                         const struct message_admit *m) {
-    struct commit_record *r = &ticket->record;
+static void begin_record(struct commit_record *r, enum message_action action,
+                         const struct directory_caller *caller, const struct message_admit *m) {
     r->time = ledger_now_us();
     memcpy(r->tenant, caller->tenant_uid, sizeof r->tenant);
     memcpy(r->key, caller->key, sizeof r->key);
-    r->action = message_action_name(ticket->action);
+    r->action = message_action_name(action);
     /* Sizes were checked by the decoder; text that is no text is left out rather than believed. */
     if (!bytes_to_text(m->request, r->request, sizeof r->request))
         r->request[0] = '\0';
@@ -132,15 +129,22 @@ static void begin_record(struct ticket *ticket, const struct directory_caller *c
     r->bytes_in = m->content_length;
 }
 
+static void refuse_without_ticket(struct ledger *ledger, struct link *channel,
+                                  enum message_action action, const struct directory_caller *caller,
+                                  const struct message_admit *message) {
+    struct commit_record record = {.outcome = status_name(STATUS_UNAVAILABLE), .reply = channel};
+    begin_record(&record, action, caller, message);
+    record.usage_tenant = 0;
+    record.answer =
+        commit_answer_new(false, STATUS_UNAVAILABLE, "too many requests are under way", NULL, 0);
+    commit_append(ledger->commit, &record);
+}
+
 void admission_admit(struct ledger *ledger, struct link *channel,
                      const struct message_admit *message) {
     struct directory_caller caller;
     struct error error = {0};
     char name[NAME_MAX_LENGTH + 1], version[NAME_MAX_LENGTH + 1];
-    if (ledger->draining) {
-        refuse_now(channel, STATUS_UNAVAILABLE, "the server is shutting down", 5);
-        return;
-    }
     enum status status =
         directory_authenticate(ledger->directory, message->token, ledger_now_us(), &caller, &error);
     if (status != STATUS_OK) {
@@ -149,15 +153,19 @@ void admission_admit(struct ledger *ledger, struct link *channel,
         refuse_now(channel, status, error.message, 0);
         return;
     }
+    const enum message_action action =
+        message->action < ACTION_COUNT ? (enum message_action)message->action : ACTION_UNROUTED;
     struct ticket *ticket = ticket_open(ledger->tickets, channel);
     if (!ticket) {
-        refuse_now(channel, STATUS_UNAVAILABLE, "too many requests are under way", 1);
+        refuse_without_ticket(ledger, channel, action, &caller, message);
         return;
     }
-    ticket->action =
-        message->action < ACTION_COUNT ? (enum message_action)message->action : ACTION_UNROUTED;
-    ticket->since_ms = ledger_now_ms();
-    begin_record(ticket, &caller, message);
+    ticket->action = action;
+    begin_record(&ticket->record, action, &caller, message);
+    if (ledger->draining) {
+        admission_refuse(ledger, ticket, STATUS_UNAVAILABLE, "the server is shutting down", 5);
+        return;
+    }
     if (!bytes_to_text(message->model, name, sizeof name) ||
         !bytes_to_text(message->version, version, sizeof version) ||
         (name[0] && !name_valid(name, strlen(name))) ||
@@ -226,9 +234,15 @@ void admission_settle(struct ledger *ledger, struct link *channel,
 
 void admission_undelivered(struct ledger *ledger, struct link *channel,
                            const struct message_undelivered *message) {
-    (void)channel;
-    struct commit_record r = {
-        .time = ledger_now_us(), .action = "answer.undelivered", .outcome = "OK"};
+    const struct channel *last = channel->owner;
+    if (!last || last->ticket != message->ticket) {
+        log_warn("front reports an answer that it was not given");
+        return;
+    }
+    struct commit_record r = last->record;
+    r.time = ledger_now_us();
+    r.action = "answer.undelivered";
+    r.outcome = status_name(STATUS_OK);
     snprintf(r.target, sizeof r.target, "%llu", (unsigned long long)message->sequence);
     commit_append(ledger->commit, &r);
 }
@@ -244,7 +258,7 @@ void admission_channel_closed(struct ledger *ledger, struct link *channel) {
             admission_refuse(ledger, ticket, STATUS_UNAVAILABLE, "", 0);
             break;
         case TICKET_OPEN:
-            workers_release_slot(ledger, ticket, false);
+            workers_lose_slot(ledger, ticket);
             if (ticket->action == ACTION_UPLOAD)
                 act_abandon_upload(ledger, ticket, STATUS_UNAVAILABLE);
             else
@@ -258,15 +272,4 @@ void admission_channel_closed(struct ledger *ledger, struct link *channel) {
             break;
         }
     }
-}
-
-void admission_expire(struct ledger *ledger) {
-    int64_t oldest = ledger_now_ms() - LOAD_PATIENCE_MS;
-    struct ticket *ticket;
-    for (uint32_t position = 0; (ticket = ticket_next(ledger->tickets, &position));)
-        if (ticket->state == TICKET_PARKED && ticket->since_ms < oldest) {
-            workers_forget_waiter(ledger, ticket);
-            admission_refuse(ledger, ticket, STATUS_UNAVAILABLE, "the model was not loaded in time",
-                             5);
-        }
 }

@@ -12,11 +12,8 @@ void admission_settle(struct ledger *ledger, struct link *channel,
                       const struct message_settle *message);
 void admission_undelivered(struct ledger *ledger, struct link *channel,
                            const struct message_undelivered *message);
-/* The channel is gone: its tickets end as undelivered. */
+/* The channel is gone: what it had under way ends. */
 void admission_channel_closed(struct ledger *ledger, struct link *channel);
-
-/* Refuse what has waited too long for its model to be loaded. */
-void admission_expire(struct ledger *ledger);
 
 /* End a ticket that was not answered yet: record the refusal and say no. The ticket is closed. */
 void admission_refuse(struct ledger *ledger, struct ticket *ticket, enum status status,

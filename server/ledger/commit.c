@@ -60,7 +60,7 @@ static size_t add_usage(struct store_usage *usage, size_t count, const struct co
         .model = r->target,
         .day = (int32_t)(r->time / DAY_US),
         .requests = 1,
-        .errors = strcmp(r->outcome, "OK") != 0,
+        .errors = strcmp(r->outcome, status_name(STATUS_OK)) != 0,
         .compute_us = counted(r->compute_us),
         .bytes_in = counted(r->bytes_in),
         .bytes_out = counted(r->bytes_out),

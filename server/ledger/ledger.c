@@ -136,7 +136,11 @@ static bool from_channel(struct ledger *ledger, struct link *channel, struct mes
 static bool from_front(struct ledger *ledger, struct message *m) {
     if (m->type != MESSAGE_CHANNEL)
         return false;
-    return open_link(ledger, LINK_CHANNEL, take(m, 0)) != NULL;
+    struct link *link = open_link(ledger, LINK_CHANNEL, take(m, 0));
+    if (!link)
+        return false;
+    link->owner = calloc(1, sizeof(struct channel)); /* without it, reports are not recorded */
+    return true;
 }
 
 static void end_of(struct ledger *ledger, struct link *link) {
@@ -152,11 +156,11 @@ static void end_of(struct ledger *ledger, struct link *link) {
         admission_channel_closed(ledger, link);
         ledger_close(ledger, link);
         break;
-    case LINK_WORKER: {
-        /* Launch tells when the process is reaped; until then nothing more is sent there. */
+    case LINK_WORKER:
+        /* Launch tells when the process is reaped; until then nothing more is heard from it. */
         epoll_ctl(ledger->epoll, EPOLL_CTL_DEL, link->socket, NULL);
+        workers_stop_process(ledger, link->owner);
         break;
-    }
     default:
         ledger_close(ledger, link);
     }
@@ -204,12 +208,6 @@ static void read_link(struct ledger *ledger, struct link *link, uint8_t *buffer)
     if (!good) {
         log_error("%s is cut off after %s", message_role_name(sender[link->kind]),
                   message_type_name(message.type));
-        if (link->kind == LINK_WORKER) {
-            const struct message_stop_worker stop = {.worker =
-                                                         ((struct worker *)link->owner)->number};
-            if (message_send_stop_worker(ledger->launch->socket, &stop, NULL, NULL) != STATUS_OK)
-                log_error("launch does not take messages");
-        }
         end_of(ledger, link);
     }
 }
@@ -234,7 +232,7 @@ static void handle(struct ledger *ledger, struct link *link, uint8_t *buffer) {
 
 static void tick(struct ledger *ledger) {
     failures_flush(ledger->failures, ledger->commit, ledger_now_us(), ledger->leave);
-    admission_expire(ledger);
+    workers_expire(ledger);
     admin_socket_expire(ledger);
 }
 

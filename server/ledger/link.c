@@ -25,5 +25,7 @@ void link_release(struct link *link) {
     if (!link || atomic_fetch_sub(&link->references, 1) != 1)
         return;
     close(link->socket);
+    if (link->kind == LINK_CHANNEL)
+        free(link->owner);
     free(link);
 }

@@ -22,7 +22,8 @@ struct link {
     int socket;
     _Atomic unsigned references;
     bool closed; /* the loop's side only */
-    void *owner; /* the worker or admin client it belongs to, or NULL */
+    void *owner; /* the worker or admin client it belongs to; a channel's own memory, which goes
+                    with the link; or NULL */
 };
 
 /* Takes over `socket`. NULL where memory is short (then the socket is closed). */

@@ -67,5 +67,5 @@ void operator_settle(struct ledger *ledger, const struct operator_effect *effect
     if (effect->stop_tenant)
         workers_stop(ledger, effect->stop_tenant);
     if (effect->unload_model)
-        workers_unload(ledger, effect->unload_tenant, effect->unload_model);
+        workers_unload(ledger, effect->unload_tenant, effect->unload_model, STATUS_NOT_FOUND);
 }

@@ -65,3 +65,15 @@ struct ticket *ticket_next(struct ticket_table *t, uint32_t *position) {
     }
     return NULL;
 }
+
+void ticket_remember(const struct ticket *ticket) {
+    struct channel *channel = ticket->channel ? ticket->channel->owner : NULL;
+    if (!channel)
+        return;
+    channel->ticket = ticket->number;
+    channel->record = ticket->record;
+    channel->record.reply = NULL;
+    channel->record.answer = NULL;
+    channel->record.units = 0;
+    channel->record.usage_tenant = 0;
+}

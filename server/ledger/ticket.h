@@ -34,10 +34,17 @@ struct ticket {
     struct store_model model; /* id 0 where the action has none */
     struct worker *worker;    /* that runs it, with its slot; NULL where none */
     uint32_t slot;
-    int64_t since_ms;           /* CLOCK_MONOTONIC at admission */
     int upload;                 /* the payload's descriptor, or -1 */
     struct ticket *next_waiter; /* on the model's residency */
 };
+
+/* What a channel's last ended ticket was, so that a report about its answer can be recorded under
+ * the caller's name and is believed for that ticket alone. The owner of a LINK_CHANNEL. */
+struct channel {
+    uint64_t ticket;
+    struct commit_record record; /* who and what; reply and answer are not set */
+};
+void ticket_remember(const struct ticket *ticket);
 
 struct ticket_table;
 

@@ -14,6 +14,8 @@
 
 /* A request waits for a worker's restart up to this long, else it is told to come again. */
 #define PATIENCE_MS 2000
+/* Loading a model takes as long as its size wants; past this something is wrong. */
+#define LOAD_PATIENCE_MS (120 * 1000)
 
 struct workers {
     uint64_t loads; /* numbers of LOADs given so far */
@@ -52,6 +54,19 @@ static struct residency *find_model(struct worker *worker, int64_t model) {
             worker->models[i].model.id == model)
             return &worker->models[i];
     return NULL;
+}
+
+void workers_stop_process(struct ledger *ledger, const struct worker *worker) {
+    const struct message_stop_worker m = {.worker = worker->number};
+    if (message_send_stop_worker(ledger->launch->socket, &m, NULL, NULL) != STATUS_OK)
+        log_error("launch does not take messages");
+}
+
+/* A worker that does not read its messages is no worker; the loop must not wait for it. */
+static void send_unload(struct ledger *ledger, const struct worker *worker, int64_t model) {
+    const struct message_unload m = {.model = (uint64_t)model};
+    if (worker->link && message_send_unload(worker->link->socket, &m, NULL, NULL) != STATUS_OK)
+        workers_stop_process(ledger, worker);
 }
 
 static void ask_for_worker(struct ledger *ledger, const struct worker *worker) {
@@ -159,6 +174,10 @@ static void start_load(struct ledger *ledger, struct worker *worker, struct resi
                                    model->model.has_commitment ? STORE_COMMITMENT_SIZE : 0),
             .payload_bytes = (uint64_t)model->model.payload_size};
         status = message_send_load(worker->link->socket, &m, NULL, &error);
+        if (status != STATUS_OK) {
+            status = status_fail(&error, STATUS_UNAVAILABLE, "the tenant's worker does not answer");
+            workers_stop_process(ledger, worker);
+        }
     }
     if (status != STATUS_OK)
         give_up(ledger, worker, model, status, error.message);
@@ -181,6 +200,12 @@ void workers_need(struct ledger *ledger, struct ticket *ticket) {
         return;
     }
     struct residency *model = find_model(worker, ticket->model.id);
+    /* Unloaded while it was being loaded, and wanted again: the load under way will do. */
+    for (uint32_t i = 0; i < RESIDENT_MAX && !model; i++)
+        if (worker->models[i].used && worker->models[i].model.id == ticket->model.id) {
+            model = &worker->models[i];
+            model->dropped = false;
+        }
     if (model && model->loaded) {
         answer(ledger, worker, ticket, STATUS_OK, "", none);
         return;
@@ -197,7 +222,8 @@ void workers_need(struct ledger *ledger, struct ticket *ticket) {
         return;
     }
     if (fresh)
-        *model = (struct residency){.used = true, .model = ticket->model};
+        *model =
+            (struct residency){.used = true, .since_ms = ledger_now_ms(), .model = ticket->model};
     ticket->next_waiter = model->waiters;
     model->waiters = ticket;
     if (fresh && worker->link)
@@ -210,14 +236,20 @@ void workers_release_slot(struct ledger *ledger, struct ticket *ticket, bool stu
     if (!worker || ticket->action != ACTION_INFER)
         return;
     if (!stuck) {
-        worker->free_slots[worker->free_slot_count++] = ticket->slot;
+        if (worker->free_slot_count < worker->slots)
+            worker->free_slots[worker->free_slot_count++] = ticket->slot;
         return;
     }
     log_warn("a worker does not return from a request and is stopped tenant=%s",
              worker->tenant_uid);
-    const struct message_stop_worker m = {.worker = worker->number};
-    if (message_send_stop_worker(ledger->launch->socket, &m, NULL, NULL) != STATUS_OK)
-        log_error("launch does not take messages");
+    workers_stop_process(ledger, worker);
+}
+
+void workers_lose_slot(struct ledger *ledger, struct ticket *ticket) {
+    struct worker *worker = ticket->worker;
+    ticket->worker = NULL;
+    if (worker && ticket->action == ACTION_INFER && ++worker->lost_slots == worker->slots)
+        workers_stop_process(ledger, worker);
 }
 
 void workers_forget_waiter(struct ledger *ledger, struct ticket *ticket) {
@@ -233,13 +265,7 @@ void workers_forget_waiter(struct ledger *ledger, struct ticket *ticket) {
         }
 }
 
-bool workers_resident(struct ledger *ledger, int64_t tenant, int64_t id) {
-    struct worker *worker = find_tenant(ledger->workers, tenant);
-    struct residency *model = worker ? find_model(worker, id) : NULL;
-    return model && model->loaded;
-}
-
-bool workers_unload(struct ledger *ledger, int64_t tenant, int64_t id) {
+bool workers_unload(struct ledger *ledger, int64_t tenant, int64_t id, enum status status) {
     struct worker *worker = find_tenant(ledger->workers, tenant);
     struct residency *model = worker ? find_model(worker, id) : NULL;
     if (!model)
@@ -252,12 +278,11 @@ bool workers_unload(struct ledger *ledger, int64_t tenant, int64_t id) {
         model->dropped = true;
         model->waiters = NULL;
     }
-    if (was_loaded) {
-        const struct message_unload m = {.model = (uint64_t)id};
-        if (message_send_unload(worker->link->socket, &m, NULL, NULL) != STATUS_OK)
-            log_warn("a worker does not take messages tenant=%s", worker->tenant_uid);
-    }
-    answer_all(ledger, worker, &waiting, STATUS_NOT_FOUND, "the model was unloaded meanwhile",
+    if (was_loaded)
+        send_unload(ledger, worker, id);
+    answer_all(ledger, worker, &waiting, status,
+               status == STATUS_NOT_FOUND ? "the model was deleted meanwhile"
+                                          : "the model was unloaded meanwhile",
                bytes_of(NULL, 0));
     return was_loaded;
 }
@@ -267,10 +292,28 @@ void workers_stop(struct ledger *ledger, int64_t tenant) {
     if (!worker || worker->stopping)
         return;
     worker->stopping = true;
-    const struct message_stop_worker m = {.worker = worker->number};
-    if (worker->link &&
-        message_send_stop_worker(ledger->launch->socket, &m, NULL, NULL) != STATUS_OK)
-        log_error("launch does not take messages");
+    if (worker->link)
+        workers_stop_process(ledger, worker);
+}
+
+void workers_expire(struct ledger *ledger) {
+    struct workers *w = ledger->workers;
+    int64_t oldest = ledger_now_ms() - LOAD_PATIENCE_MS;
+    for (uint32_t n = 0; n < w->count; n++) {
+        struct worker *worker = w->all[n];
+        for (uint32_t i = 0; worker->used && i < RESIDENT_MAX; i++) {
+            struct residency *model = &worker->models[i];
+            if (!model->used || model->loaded || model->since_ms > oldest)
+                continue;
+            /* Its end answers everybody who waits; without a process there is no such end. */
+            if (worker->link)
+                workers_stop_process(ledger, worker);
+            else
+                give_up(ledger, worker, model, STATUS_UNAVAILABLE,
+                        "the model was not loaded in time");
+            model->since_ms = ledger_now_ms();
+        }
+    }
 }
 
 void workers_up(struct ledger *ledger, const struct message_ledger_worker *message, int socket) {
@@ -296,6 +339,7 @@ void workers_up(struct ledger *ledger, const struct message_ledger_worker *messa
     worker->number = message->worker;
     worker->retry_at_ms = 0;
     worker->slots = message->slots;
+    worker->lost_slots = 0;
     worker->free_slot_count = message->slots;
     for (uint32_t i = 0; i < message->slots; i++)
         worker->free_slots[i] = message->slots - 1 - i;
@@ -343,15 +387,18 @@ bool workers_loaded(struct ledger *ledger, struct worker *worker,
             worker->models[i].load == message->load)
             model = &worker->models[i];
     char text[ERROR_MESSAGE_MAX];
+    /* A load that was given up meanwhile, and that failed, changes nothing. */
+    if (!model && message->status < STATUS_COUNT && message->status != STATUS_OK)
+        return true;
     if (!model || message->status >= STATUS_COUNT ||
         !bytes_to_text(message->message, text, sizeof text) ||
         (message->status == STATUS_OK && message->commitment.size != STORE_COMMITMENT_SIZE))
         return false;
     if (model->dropped) {
-        const struct message_unload m = {.model = (uint64_t)model->model.id};
         model->used = false;
-        return message->status != STATUS_OK ||
-               message_send_unload(worker->link->socket, &m, NULL, NULL) == STATUS_OK;
+        if (message->status == STATUS_OK)
+            send_unload(ledger, worker, model->model.id);
+        return true;
     }
     if (message->status != STATUS_OK) {
         enum status status = (enum status)message->status;
@@ -374,6 +421,12 @@ void workers_front_changed(struct ledger *ledger) {
         struct worker *worker = w->all[n];
         if (!worker->used || !worker->link)
             continue;
+        /* The new front has a new ring: no ticket of the old one holds a slot of it. */
+        struct ticket *ticket;
+        for (uint32_t position = 0; (ticket = ticket_next(ledger->tickets, &position));)
+            if (ticket->worker == worker)
+                ticket->worker = NULL;
+        worker->lost_slots = 0;
         worker->free_slot_count = worker->slots;
         for (uint32_t i = 0; i < worker->slots; i++)
             worker->free_slots[i] = worker->slots - 1 - i;

@@ -20,8 +20,9 @@ struct ledger;
 
 struct residency {
     bool used, loaded;
-    bool dropped;  /* unloaded while it was being loaded: ends with its LOADED */
-    uint64_t load; /* number of the LOAD */
+    bool dropped;     /* unloaded while it was being loaded: ends with its LOADED */
+    uint64_t load;    /* number of the LOAD */
+    int64_t since_ms; /* CLOCK_MONOTONIC when it was asked for */
     struct store_model model;
     uint64_t resident_bytes;
     struct ticket *waiters; /* parked until it is loaded */
@@ -36,6 +37,7 @@ struct worker {
     struct link *link;   /* NULL while it is being started */
     int64_t retry_at_ms; /* launch starts it again no sooner than that */
     uint32_t slots, free_slot_count;
+    uint32_t lost_slots; /* given up by front while the worker may still write there */
     uint32_t free_slots[256];
     struct residency models[RESIDENT_MAX];
 };
@@ -51,12 +53,18 @@ void workers_need(struct ledger *ledger, struct ticket *ticket);
 /* Give the ticket's slot back (`stuck`: the worker still holds it; it is then stopped, as one that
  * does not return from an operator). */
 void workers_release_slot(struct ledger *ledger, struct ticket *ticket, bool stuck);
+/* The same, where front's thread is gone: the worker may still write into the slot, so it is not
+ * given out again before front or the worker is a new one. */
+void workers_lose_slot(struct ledger *ledger, struct ticket *ticket);
 /* Take a ticket off the list it waits on. */
 void workers_forget_waiter(struct ledger *ledger, struct ticket *ticket);
-/* Drop a model from memory; tickets that wait for it are refused as not found. True where it was
+/* Drop a model from memory; tickets that wait for it are refused with `status`. True where it was
  * resident. */
-bool workers_unload(struct ledger *ledger, int64_t tenant, int64_t model);
-bool workers_resident(struct ledger *ledger, int64_t tenant, int64_t model);
+bool workers_unload(struct ledger *ledger, int64_t tenant, int64_t model, enum status status);
+/* End a process that breaks the rules or does not answer; it is started again with back-off. */
+void workers_stop_process(struct ledger *ledger, const struct worker *worker);
+/* Give up loads that have taken too long. */
+void workers_expire(struct ledger *ledger);
 /* Stop the tenant's worker, where there is one. */
 void workers_stop(struct ledger *ledger, int64_t tenant);
 

@@ -219,6 +219,18 @@ enum status db_finish(struct db *db, enum status status, struct audit_record *re
     return db_end(db, status, record, record ? 1 : 0, error);
 }
 
+enum status db_act(struct db *db, enum db_statement statement, int64_t row, db_missing *missing,
+                   struct audit_record *record, struct error *error) {
+    enum status status = db_begin(db, error);
+    if (status != STATUS_OK)
+        return status;
+    sqlite3_stmt *act = db_statement(db, statement, error);
+    status = act ? db_bind_integer(act, 1, row, error) : STATUS_UNAVAILABLE;
+    if (status == STATUS_OK)
+        status = db_run(db, act, NULL, missing, error);
+    return db_finish(db, status, record, error);
+}
+
 void db_truncate_log(struct db *db) {
     sqlite3_wal_checkpoint_v2(db->connection, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
 }

@@ -78,6 +78,9 @@ enum status db_end(struct db *db, enum status status, struct audit_record *recor
 /* The end of an act: where `status` is STATUS_OK append its record, which may be NULL, and end. */
 MUST_USE enum status db_finish(struct db *db, enum status status, struct audit_record *record,
                                struct error *error);
+/* A whole act: run a statement bound to one row id, with its record. */
+MUST_USE enum status db_act(struct db *db, enum db_statement statement, int64_t row,
+                            db_missing *missing, struct audit_record *record, struct error *error);
 
 /* Empty the write-ahead log into the database, so that what was deleted and overwritten there is
  * gone from the log too. A reader that is busy makes it wait for the next one. */

@@ -132,15 +132,7 @@ enum status db_models_ready(struct store *store, int64_t id, const uint8_t *comm
 
 enum status db_models_delete(struct store *store, int64_t id, struct audit_record *record,
                              struct error *error) {
-    struct db *db = (struct db *)store;
-    enum status status = db_begin(db, error);
-    if (status != STATUS_OK)
-        return status;
-    sqlite3_stmt *delete = db_statement(db, DB_MODEL_DELETE, error);
-    status = delete ? db_bind_integer(delete, 1, id, error) : STATUS_UNAVAILABLE;
-    if (status == STATUS_OK)
-        status = db_run(db, delete, NULL, backend_no_model, error);
-    return db_finish(db, status, record, error);
+    return db_act((struct db *)store, DB_MODEL_DELETE, id, backend_no_model, record, error);
 }
 
 static enum status consider_row(void *context, sqlite3_stmt *row, struct error *error) {

@@ -127,14 +127,7 @@ enum status db_tenants_set_state(struct store *store, int64_t id, enum store_ten
 enum status db_tenants_delete(struct store *store, int64_t id, struct audit_record *record,
                               struct error *error) {
     struct db *db = (struct db *)store;
-    enum status status = db_begin(db, error);
-    if (status != STATUS_OK)
-        return status;
-    sqlite3_stmt *delete = db_statement(db, DB_TENANT_DELETE, error);
-    status = delete ? db_bind_integer(delete, 1, id, error) : STATUS_UNAVAILABLE;
-    if (status == STATUS_OK)
-        status = db_run(db, delete, NULL, backend_no_tenant, error);
-    status = db_finish(db, status, record, error);
+    enum status status = db_act(db, DB_TENANT_DELETE, id, backend_no_tenant, record, error);
     if (status == STATUS_OK)
         db_truncate_log(db); /* the identity must not linger in the log */
     return status;

@@ -4,6 +4,7 @@ log, not in the memory of front, ledger or keeper, and in the worker by no means
 has: /proc/PID/mem, process_vm_readv, gdb, gcore."""
 
 import ctypes
+import json
 import os
 import pathlib
 import re
@@ -17,6 +18,10 @@ from harness import Server, tensor
 
 # Each 32 bytes are 8 floats; drawn once for this run, so that no file of an earlier one matches.
 PATTERN = b"".join(bytes([b, b ^ 0x55, 0x20 | (b & 0x0F), 0x3C]) for b in os.urandom(8))
+
+
+# The same for a request and its answer: 64 floats of one row.
+PAYLOAD = b"".join(bytes([b, b ^ 0x33, 0x20 | (b & 0x0F), 0x3D]) for b in os.urandom(8))
 
 
 def regions(pid):
@@ -90,6 +95,19 @@ class Markers(unittest.TestCase):
             x = [((i * 37) % 101) / 50 - 1 for i in range(rows * 256)]
             answer = cls.server.infer("acme", "marked", [tensor("x", [rows, 256], x)])
             assert answer.status == 200, answer
+        echo = onnx_file.model([onnx_file.node("Identity", ["x"], ["y"])],
+                               [onnx_file.value("x", onnx_file.FLOAT, ["batch", 64])],
+                               [onnx_file.value("y", onnx_file.FLOAT, ["batch", 64])])
+        assert cls.server.upload("acme", "echo", cls.server.seal("acme", echo)).status // 100 == 2
+        for _ in range(3):
+            head = json.dumps({"inputs": [{"name": "x", "shape": [1, 64], "datatype": "FP32",
+                                           "parameters": {"binary_data_size": 256}}],
+                               "parameters": {"binary_data_output": True}}).encode()
+            answer = cls.server.request(
+                "POST", "/v2/models/echo/infer", key="acme", body=head + PAYLOAD * 8,
+                headers={"Inference-Header-Content-Length": str(len(head)),
+                         "Content-Type": "application/octet-stream"})
+            assert answer.status == 200 and answer.body.endswith(PAYLOAD * 8), answer
         cls.roles = cls.server.processes()
         cls.worker = cls.roles["worker"][0]
 
@@ -105,6 +123,15 @@ class Markers(unittest.TestCase):
         for path in self.server.folder.rglob("*"):
             if path.is_file():
                 self.assertNotIn(PATTERN, path.read_bytes(), path)
+
+    def test_requests_and_answers_leave_no_trace(self):
+        """Wiped after each request: the ring, the worker's activations, what front has buffered."""
+        for path in self.server.folder.rglob("*"):
+            if path.is_file():
+                self.assertNotIn(PAYLOAD, path.read_bytes(), path)
+        for role in ("worker", "ledger", "keeper", "front"):
+            for pid in self.roles[role]:
+                self.assertEqual(scan_mem(pid, PAYLOAD)[1], [], role)
 
     def test_not_in_the_memory_of_the_other_roles(self):
         for role in ("front", "ledger", "keeper"):

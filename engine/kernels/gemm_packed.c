@@ -16,10 +16,14 @@
 typedef void tile_fn(size_t rows, size_t k, const float *a, size_t a_row, size_t a_step,
                      const float *b, size_t b_step, float *tile);
 
+/* The same for all rows of a packed panel and half the columns, one vector, of a wide tile. */
+typedef void half_fn(size_t k, const float *panel, const float *b, size_t b_step, float *tile);
+
 struct kernel {
     const char *name;
     size_t rows, columns; /* of a tile: also the widths of the packed panels */
     tile_fn *tile;
+    half_fn *half;
 };
 
 /* TILE(suffix, target, lanes, rows): a family of inlined bodies with a constant row count, and the
@@ -48,6 +52,22 @@ struct kernel {
         }                                                                                          \
     }
 
+/* HALF(suffix, target, lanes, rows): uses the types of TILE. */
+#define HALF(suffix, target_attribute, lanes, panel_rows)                                          \
+    target_attribute static void suffix##_half(size_t k, const float *panel, const float *b,       \
+                                               size_t b_step, float *tile) {                       \
+        suffix##_v sum[panel_rows] = {{0}};                                                        \
+        for (size_t at = 0; at < k; at++) {                                                        \
+            const suffix##_v x = *(const suffix##_u *)b;                                           \
+            _Pragma("GCC unroll 8") for (size_t r = 0; r < panel_rows; r++) sum[r] +=              \
+                panel[r] * x;                                                                      \
+            panel += panel_rows;                                                                   \
+            b += b_step;                                                                           \
+        }                                                                                          \
+        _Pragma("GCC unroll 8") for (size_t r = 0; r < panel_rows; r++) *                          \
+            (suffix##_u *)(tile + r * 2 * lanes) = sum[r];                                         \
+    }
+
 #define ROW_CASE(suffix, n)                                                                        \
     case n:                                                                                        \
         suffix##_rows(n, k, a, a_row, a_step, b, b_step, tile);                                    \
@@ -59,6 +79,7 @@ struct kernel {
 
 #define NO_TARGET
 TILE(generic, NO_TARGET, 4)
+HALF(generic, NO_TARGET, 4, 4)
 
 static void gemm_f32_4x8_generic(TILE_PARAMETERS) {
     switch (rows) {
@@ -70,13 +91,16 @@ static void gemm_f32_4x8_generic(TILE_PARAMETERS) {
     }
 }
 
-static const struct kernel kernel_generic = {"gemm_f32_4x8_generic", 4, 8, gemm_f32_4x8_generic};
+static const struct kernel kernel_generic = {"gemm_f32_4x8_generic", 4, 8, gemm_f32_4x8_generic,
+                                             generic_half};
 
 #if defined(__x86_64__)
 #define AVX2 __attribute__((target("avx2,fma")))
 #define AVX512 __attribute__((target("avx512f,avx512vl,avx512bw,avx512dq,fma")))
 TILE(avx2, AVX2, 8)
 TILE(avx512, AVX512, 16)
+HALF(avx2, AVX2, 8, 4)
+HALF(avx512, AVX512, 16, 8)
 
 AVX2 static void gemm_f32_4x16_avx2(TILE_PARAMETERS) {
     switch (rows) {
@@ -102,8 +126,10 @@ AVX512 static void gemm_f32_8x32_avx512(TILE_PARAMETERS) {
     }
 }
 
-static const struct kernel kernel_avx2 = {"gemm_f32_4x16_avx2", 4, 16, gemm_f32_4x16_avx2};
-static const struct kernel kernel_avx512 = {"gemm_f32_8x32_avx512", 8, 32, gemm_f32_8x32_avx512};
+static const struct kernel kernel_avx2 = {"gemm_f32_4x16_avx2", 4, 16, gemm_f32_4x16_avx2,
+                                          avx2_half};
+static const struct kernel kernel_avx512 = {"gemm_f32_8x32_avx512", 8, 32, gemm_f32_8x32_avx512,
+                                            avx512_half};
 #endif
 
 static const struct kernel *best(void) {
@@ -136,6 +162,15 @@ static bool is_right(const struct kernel *k) {
                     return false;
             }
     }
+    k->half(5, a, b, k->columns, tile);
+    for (size_t r = 0; r < k->rows; r++)
+        for (size_t c = 0; c < k->columns / 2; c++) {
+            float sum = 0;
+            for (size_t at = 0; at < 5; at++)
+                sum += a[at * k->rows + r] * b[at * k->columns + c];
+            if (tile[r * k->columns + c] != sum)
+                return false;
+        }
     return true;
 }
 
@@ -291,6 +326,15 @@ static void narrow_columns(const struct job *j, const float *panel, size_t colum
     }
 }
 
+/* At least half the columns of a tile, and not all: two vectors, which overlap in the middle. */
+static void half_columns(const struct job *j, const float *panel, float *tile) {
+    const struct gemm_packed_shape *g = j->g;
+    const size_t lanes = j->kernel->columns / 2, second = g->n - lanes;
+    j->kernel->half(g->k, panel, j->in, g->ld_in, tile);
+    if (second)
+        j->kernel->half(g->k, panel, j->in + second, g->ld_in, tile + second);
+}
+
 static void left_range(void *arg, size_t begin, size_t end) {
     const struct job *j = arg;
     const struct gemm_packed_shape *g = j->g;
@@ -305,8 +349,10 @@ static void left_range(void *arg, size_t begin, size_t end) {
         size_t skip = columns < nr && g->n >= nr ? nr - columns : 0;
         for (; row < last; row += mr) {
             const float *panel = j->packed + row * g->k;
-            if (g->n < nr)
+            if (g->n < nr / 2)
                 narrow_columns(j, panel, column, columns, tile);
+            else if (g->n < nr)
+                half_columns(j, panel, tile);
             else
                 j->kernel->tile(mr, g->k, panel, 1, mr, j->in + column - skip, g->ld_in, tile);
             store(j, tile, nr, least(mr, last - row), columns, skip, row, column, true);

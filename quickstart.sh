@@ -103,7 +103,7 @@ for model in examples/*/model.onnx; do
     name=$(basename "$(dirname "$model")")
     sealed=$data/$name.age
     strongroom seal "$model" -o "$sealed" --force --server "$url" --cacert "$cacert" \
-        --key-file "$keyfile" --verifier "$verifier"
+        --key-file "$keyfile" --verifier "$verifier" --tenant demo
     code=$(curl -s --cacert "$cacert" -o "$data/upload.json" -w '%{http_code}' -H @- \
         -X PUT --data-binary "@$sealed" "$url/v2/repository/models/$name/versions/1" <<HEADER
 Authorization: Bearer $(cat "$keyfile")

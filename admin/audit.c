@@ -11,8 +11,37 @@ static const struct output_field fields[] = {
     {"client", "record.client", OUTPUT_TEXT},
 };
 
+/* For people: in place of the uid the name, where the tenant still exists. */
+static enum status put_names(struct connection *connection, const json_t *records,
+                             struct error *error) {
+    json_t *listed = NULL, *names = json_object();
+    const json_t *row;
+    size_t i;
+    enum status status =
+        connection_call(connection, json_pack("{s:s}", "command", "tenant.list"), &listed, error);
+    if (status != STATUS_OK)
+        goto out;
+    json_array_foreach(json_object_get(listed, "tenants"), i, row) {
+        const char *uid = json_string_value(json_object_get(row, "uid"));
+        if (uid)
+            json_object_set(names, uid, json_object_get(row, "name"));
+    }
+    json_array_foreach(records, i, row) {
+        json_t *record = json_object_get(row, "record");
+        const char *uid = json_string_value(json_object_get(record, "tenant"));
+        json_t *name = uid ? json_object_get(names, uid) : NULL;
+        if (name)
+            json_object_set(record, "tenant", name);
+    }
+out:
+    json_decref(listed);
+    json_decref(names);
+    return status;
+}
+
 static enum status list(struct cli *cli, struct error *error) {
     long long limit = 0, before = 0;
+    struct connection *connection = NULL;
     json_t *result = NULL;
     enum status status =
         options_number(&cli->options, "limit", 1, TENANCY_AUDIT_LIMIT_MAX, 50, &limit, error);
@@ -21,11 +50,16 @@ static enum status list(struct cli *cli, struct error *error) {
                                 AUDIT_RECORD_INTEGER_MAX, &before, error);
     if (status != STATUS_OK)
         return status;
-    status = connection_once(cli,
-                             json_pack("{s:s,s:s*,s:I,s:I}", "command", "audit.list", "tenant",
-                                       options_value(&cli->options, "tenant"), "limit",
-                                       (json_int_t)limit, "before", (json_int_t)before),
-                             &result, error);
+    status = connection_open(cli, &connection, error);
+    if (status == STATUS_OK)
+        status = connection_call(connection,
+                                 json_pack("{s:s,s:s*,s:I,s:I}", "command", "audit.list", "tenant",
+                                           options_value(&cli->options, "tenant"), "limit",
+                                           (json_int_t)limit, "before", (json_int_t)before),
+                                 &result, error);
+    if (status == STATUS_OK && !cli->json)
+        status = put_names(connection, json_object_get(result, "records"), error);
+    connection_close(connection);
     if (status == STATUS_OK)
         status = output_table(cli, result, "records", fields, sizeof fields / sizeof fields[0],
                               "no records", error);
@@ -34,7 +68,7 @@ static enum status list(struct cli *cli, struct error *error) {
 }
 
 static const struct options_row rows[] = {
-    {"tenant", 't', "NAME", "only records of this tenant", false},
+    {"tenant", 't', "NAME|UID", "only records of this tenant; of a deleted one, by its uid", false},
     {"limit", 'n', "NUMBER", "how many, at most 1000 (default 50)", false},
     {"before", 0, "SEQ", "only records older than this one", false},
 };
@@ -45,7 +79,8 @@ const struct cli_command audit_command = {
     .rows = rows,
     .row_count = sizeof rows / sizeof rows[0],
     .summary = "records of the audit log, newest first",
-    .help = "A record names its tenant by uid (`tenant list` shows them): a name can come back,\n"
-            "a uid never does. --json gives the records whole, each with its leaf hash.",
+    .help = "A record names its tenant by uid: a name can come back, a uid never does. The table\n"
+            "shows the name where the tenant still exists; --json gives the records whole, each\n"
+            "with its leaf hash.",
     .run = list,
 };

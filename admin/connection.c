@@ -132,6 +132,15 @@ bool connection_is_server(const struct connection *connection) {
     return connection->socket >= 0;
 }
 
+pid_t connection_server_pid(const struct connection *connection) {
+    struct ucred who = {0};
+    socklen_t size = sizeof who;
+    if (connection->socket < 0 ||
+        getsockopt(connection->socket, SOL_SOCKET, SO_PEERCRED, &who, &size) != 0)
+        return 0;
+    return who.pid;
+}
+
 static enum status send_line(int fd, char *line, struct error *error) {
     size_t size = strlen(line), sent = 0;
     line[size++] = '\n'; /* in place of the terminator: what follows is not text any more */

@@ -7,6 +7,7 @@
 #define ADMIN_CONNECTION_H
 
 #include <jansson.h>
+#include <sys/types.h>
 
 #include "admin/cli.h"
 #include "base/config.h"
@@ -20,6 +21,8 @@ MUST_USE enum status connection_open(const struct cli *cli, struct connection **
 void connection_close(struct connection *connection);
 /* True where a running server answers. */
 bool connection_is_server(const struct connection *connection);
+/* Process id of the server's launch, which made the socket; 0 where none runs or none is told. */
+pid_t connection_server_pid(const struct connection *connection);
 
 /* Carry out `request`, whose reference is taken (NULL is reported as want of memory); *result is a
  * new reference. */

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "admin/commands.h"
+#include "admin/connection.h"
 #include "admin/folder.h"
 #include "admin/output.h"
 
@@ -28,17 +29,22 @@ static enum status doctor(struct cli *cli, struct error *error) {
     };
     struct doctor doctor = {.lines = json_array()};
     struct config config;
-    struct error reason;
+    struct error reason, unconnected;
+    struct connection *connection = NULL;
     if (!doctor.lines)
         return status_fail(error, STATUS_UNAVAILABLE, "out of memory");
     bool configured = folder_config(cli, &config, &reason) == STATUS_OK;
-    doctor_machine(&doctor, configured && config.worker.allow_unlocked_memory);
+    if (configured && connection_open(cli, &connection, &unconnected) != STATUS_OK)
+        connection = NULL;
+    doctor_machine(&doctor, configured && config.worker.allow_unlocked_memory,
+                   connection ? connection_server_pid(connection) : 0);
     if (configured) {
         doctor_folder(&doctor, &config);
-        doctor_store(&doctor, cli);
+        doctor_store(&doctor, connection, &unconnected);
     } else {
         doctor_say(&doctor, "configuration", DOCTOR_BAD, "%s", reason.message);
     }
+    connection_close(connection);
     json_t *result =
         json_pack("{s:O,s:i,s:i,s:i}", "checks", doctor.lines, "ok", doctor.counts[DOCTOR_OK],
                   "weak", doctor.counts[DOCTOR_WEAK], "bad", doctor.counts[DOCTOR_BAD]);

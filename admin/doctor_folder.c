@@ -67,12 +67,11 @@ void doctor_folder(struct doctor *doctor, const struct config *config) {
     check_certificate(doctor, config->tls_certificate);
 }
 
-void doctor_store(struct doctor *doctor, const struct cli *cli) {
-    struct connection *connection = NULL;
+void doctor_store(struct doctor *doctor, struct connection *connection, const struct error *why) {
     struct error error;
     json_t *facts = NULL;
-    if (connection_open(cli, &connection, &error) != STATUS_OK) {
-        doctor_say(doctor, "store", DOCTOR_BAD, "%s", error.message);
+    if (!connection) {
+        doctor_say(doctor, "store", DOCTOR_BAD, "%s", why->message);
         return;
     }
     doctor_say(doctor, "server", DOCTOR_OK,
@@ -91,5 +90,4 @@ void doctor_store(struct doctor *doctor, const struct cli *cli) {
                    json_integer_value(json_object_get(facts, "models")),
                    json_integer_value(json_object_get(facts, "records")));
     json_decref(facts);
-    connection_close(connection);
 }

@@ -1,5 +1,7 @@
 #include <inttypes.h>
+#include <linux/capability.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -11,13 +13,60 @@
 #define LANDLOCK_SIGNALS 6 /* the version from which signals to outside are denied too */
 #define MEMLOCK_FOR_MODELS ((uint64_t)256 << 20)
 
-static void check_user(struct doctor *doctor) {
-    if (geteuid() == 0)
+/* What binds the process that is looked at. */
+struct bounds {
+    bool server; /* the running server's, else those of this command */
+    unsigned user;
+    bool lock_capability;
+    uint64_t lock_limit; /* bytes, UINT64_MAX for none */
+};
+
+/* The line of /proc/PID/`file` that begins with `mark`, behind it. */
+static bool proc_line(pid_t pid, const char *file, const char *mark, char *out, int size) {
+    char path[48];
+    bool found = false;
+    snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, file);
+    FILE *stream = fopen(path, "re");
+    while (stream && !found && fgets(out, size, stream))
+        found = strncmp(out, mark, strlen(mark)) == 0;
+    if (stream)
+        fclose(stream);
+    if (found)
+        memmove(out, out + strlen(mark), strlen(out + strlen(mark)) + 1);
+    return found;
+}
+
+/* Launch hands its limit and CAP_IPC_LOCK on to every role, so its own are theirs. */
+static bool bounds_of(pid_t pid, struct bounds *bounds) {
+    struct bounds found = {.server = true};
+    uint64_t capabilities = 0;
+    char line[256], limit[32];
+    unsigned real = 0;
+    if (!proc_line(pid, "status", "Uid:", line, sizeof line) ||
+        sscanf(line, "%u %u", &real, &found.user) != 2 ||
+        !proc_line(pid, "status", "CapPrm:", line, sizeof line) ||
+        sscanf(line, "%" SCNx64, &capabilities) != 1 ||
+        !proc_line(pid, "limits", "Max locked memory", line, sizeof line) ||
+        sscanf(line, "%31s", limit) != 1)
+        return false;
+    found.lock_capability = capabilities >> CAP_IPC_LOCK & 1;
+    if (strcmp(limit, "unlimited") == 0)
+        found.lock_limit = UINT64_MAX;
+    else if (sscanf(limit, "%" SCNu64, &found.lock_limit) != 1)
+        return false;
+    *bounds = found;
+    return true;
+}
+
+static void check_user(struct doctor *doctor, const struct bounds *bounds) {
+    if (bounds->user == 0)
         doctor_say(doctor, "user", DOCTOR_OK, "root: each role gets a user of its own");
     else
-        doctor_say(doctor, "user", DOCTOR_OK,
-                   "uid %u: the roles share it, and are kept apart by their sandboxes",
-                   (unsigned)geteuid());
+        doctor_say(doctor, "user", DOCTOR_WEAK,
+                   "uid %u%s: all roles share it, so sandboxes alone keep them apart, and whoever "
+                   "has this uid may read the data folder; started as root, each role gets a user "
+                   "of its own",
+                   bounds->user, bounds->server ? "" : " (a server started like this command)");
 }
 
 static void check_kernel(struct doctor *doctor) {
@@ -71,22 +120,26 @@ static void check_memory_kind(struct doctor *doctor, const struct secret_probe *
                    "the configuration allows it (worker.allow_unlocked_memory)");
 }
 
-static void check_memory_limit(struct doctor *doctor, const struct secret_probe *probe) {
-    if (probe->lock_capability)
-        doctor_say(doctor, "locked memory limit", DOCTOR_OK, "CAP_IPC_LOCK: no limit binds");
-    else if (probe->lock_limit == UINT64_MAX)
-        doctor_say(doctor, "locked memory limit", DOCTOR_OK, "unlimited");
-    else if (probe->lock_limit >= MEMLOCK_FOR_MODELS)
-        doctor_say(doctor, "locked memory limit", DOCTOR_OK, "%" PRIu64 " MiB for a process",
-                   probe->lock_limit >> 20);
+static void check_memory_limit(struct doctor *doctor, const struct bounds *bounds) {
+    const char *whose = bounds->server
+                            ? "the running server"
+                            : "this command's own process (no server could be looked at)";
+    if (bounds->lock_capability)
+        doctor_say(doctor, "locked memory limit", DOCTOR_OK, "CAP_IPC_LOCK: no limit binds %s",
+                   whose);
+    else if (bounds->lock_limit == UINT64_MAX)
+        doctor_say(doctor, "locked memory limit", DOCTOR_OK, "unlimited for %s", whose);
+    else if (bounds->lock_limit >= MEMLOCK_FOR_MODELS)
+        doctor_say(doctor, "locked memory limit", DOCTOR_OK, "%" PRIu64 " MiB for %s",
+                   bounds->lock_limit >> 20, whose);
     else
         doctor_say(doctor, "locked memory limit", DOCTOR_WEAK,
-                   "%" PRIu64 " KiB for a process: a tenant's models must fit into that (raise "
+                   "%" PRIu64 " KiB for %s: a tenant's models must fit into that (raise "
                    "RLIMIT_MEMLOCK, or give CAP_IPC_LOCK)",
-                   probe->lock_limit >> 10);
+                   bounds->lock_limit >> 10, whose);
 }
 
-static void check_swap(struct doctor *doctor, const struct secret_probe *probe) {
+static void check_swap(struct doctor *doctor, const struct bounds *bounds) {
     char line[256];
     unsigned lines = 0;
     FILE *file = fopen("/proc/swaps", "re");
@@ -96,7 +149,7 @@ static void check_swap(struct doctor *doctor, const struct secret_probe *probe) 
         fclose(file);
     if (lines <= 1)
         doctor_say(doctor, "swap", DOCTOR_OK, "off");
-    else if (probe->lock_capability || probe->lock_limit == UINT64_MAX)
+    else if (bounds->lock_capability || bounds->lock_limit == UINT64_MAX)
         doctor_say(doctor, "swap", DOCTOR_OK, "on, and what is secret is locked");
     else
         doctor_say(
@@ -104,13 +157,18 @@ static void check_swap(struct doctor *doctor, const struct secret_probe *probe) 
             "on, and the limit of locked memory is small: requests in flight may be swapped");
 }
 
-void doctor_machine(struct doctor *doctor, bool allow_unlocked) {
+void doctor_machine(struct doctor *doctor, bool allow_unlocked, pid_t server) {
     struct secret_probe probe;
+    struct bounds bounds;
     secret_probe(&probe);
-    check_user(doctor);
+    if (!server || !bounds_of(server, &bounds))
+        bounds = (struct bounds){.user = geteuid(),
+                                 .lock_capability = probe.lock_capability,
+                                 .lock_limit = probe.lock_limit};
+    check_user(doctor, &bounds);
     check_kernel(doctor);
     check_sandbox(doctor);
     check_memory_kind(doctor, &probe, allow_unlocked);
-    check_memory_limit(doctor, &probe);
-    check_swap(doctor, &probe);
+    check_memory_limit(doctor, &bounds);
+    check_swap(doctor, &bounds);
 }

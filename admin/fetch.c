@@ -112,17 +112,21 @@ static void copy_part(char *out, size_t size, struct bytes part) {
     snprintf(out, size, "%.*s", (int)part.size, (const char *)part.data);
 }
 
+/* 32 hexadecimal digits are a uid: no tenant can be created with such a name. */
+static bool is_meant(const char *meant, const struct fetch_target *target) {
+    return strcmp(meant, name_is_uid(meant) ? target->uid : target->name) == 0;
+}
+
 /* What the note says is the answer; what stands beside it in the JSON is for people. */
-static enum status believe(const struct answer *answer, const char *verifier_text,
-                           char recipient[AGE_X25519_RECIPIENT_SIZE], char *tenant,
-                           size_t tenant_size, struct error *error) {
+static enum status believe(const struct answer *answer, const struct fetch_source *source,
+                           struct fetch_target *target, struct error *error) {
     struct note_verifier verifier;
     struct recipient_text parts;
     struct age_recipient parsed;
-    char found[AGE_X25519_RECIPIENT_SIZE];
+    struct fetch_target found;
     size_t length = 0;
     enum status status =
-        note_verifier_parse(verifier_text, strlen(verifier_text), &verifier, error);
+        note_verifier_parse(source->verifier, strlen(source->verifier), &verifier, error);
     if (status != STATUS_OK) {
         status_prefix(error, "--verifier: ");
         return status;
@@ -142,20 +146,25 @@ static enum status believe(const struct answer *answer, const char *verifier_tex
     status = recipient_text_parse(bytes_of(note, length), &parts, error);
     if (status != STATUS_OK)
         goto out;
-    copy_part(found, sizeof found, parts.recipient);
-    status = age_x25519_recipient_parse(found, strlen(found), &parsed, error);
-    if (status == STATUS_OK) {
-        memcpy(recipient, found, sizeof found);
-        copy_part(tenant, tenant_size, parts.name);
-    }
+    copy_part(found.recipient, sizeof found.recipient, parts.recipient);
+    copy_part(found.name, sizeof found.name, parts.name);
+    copy_part(found.uid, sizeof found.uid, parts.tenant);
+    status = age_x25519_recipient_parse(found.recipient, strlen(found.recipient), &parsed, error);
+    if (status == STATUS_OK && !is_meant(source->tenant, &found))
+        status = status_fail(error, STATUS_FORBIDDEN,
+                             "--tenant says \"%.64s\", and the server's signed note is for the "
+                             "tenant \"%s\" (uid %s): nothing is sealed to it. Is the API key "
+                             "another tenant's? If not, the server's store was tampered with",
+                             source->tenant, found.name, found.uid);
+    if (status == STATUS_OK)
+        *target = found;
 out:
     json_decref(body);
     return status;
 }
 
-enum status fetch_recipient(const struct fetch_source *source,
-                            char recipient[AGE_X25519_RECIPIENT_SIZE], char *tenant,
-                            size_t tenant_size, struct error *error) {
+enum status fetch_recipient(const struct fetch_source *source, struct fetch_target *target,
+                            struct error *error) {
     struct answer *answer = calloc(1, sizeof *answer);
     CURL *curl = NULL;
     enum status status = STATUS_OK;
@@ -164,7 +173,7 @@ enum status fetch_recipient(const struct fetch_source *source,
     if (status == STATUS_OK)
         status = perform(curl, source, answer, error);
     if (status == STATUS_OK)
-        status = believe(answer, source->verifier, recipient, tenant, tenant_size, error);
+        status = believe(answer, source, target, error);
     curl_easy_cleanup(curl);
     free(answer);
     return status;

@@ -84,6 +84,10 @@ static enum status check_wrapped(const struct age_keys *with, const struct store
     age_x25519_recipient_format(&inside->identities[0].recipient, recipient);
     if (strcmp(inside->tenant, tenant->uid) != 0)
         status = status_fail(error, STATUS_FORBIDDEN, "the wrapped identity is not this tenant's");
+    else if (strcmp(inside->name, tenant->name) != 0)
+        status = status_fail(error, STATUS_FORBIDDEN, "the wrapped identity %s",
+                             inside->name[0] ? "was made for another name"
+                                             : "holds no name: nothing is signed for it");
     else if (inside->count != 1 || strcmp(recipient, tenant->recipient) != 0)
         status = status_fail(error, STATUS_FORBIDDEN,
                              "the wrapped identity has another recipient than the one given");

@@ -107,7 +107,7 @@ static enum status make_root(const struct age_identity *root, struct store_meta 
     if (!text)
         return STATUS_UNAVAILABLE;
     struct buf out = buf_of(text, FILE_MAX);
-    age_keyfile_write(&out, root, NULL);
+    age_keyfile_write(&out, root, NULL, NULL);
     enum status status = out.failed
                              ? status_fail(error, STATUS_INTERNAL, "the root identity does not fit")
                              : files_write_new("keys/root.txt", text, out.size, 0600, error);

@@ -64,6 +64,18 @@ out:
     return status;
 }
 
+/* No ONNX file begins like this: 'a' and '-' are no tags of a model's fields. */
+static bool is_sealed(const struct model_file *file) {
+    static const char *const marks[] = {"age-encryption.org/",
+                                        "-----BEGIN AGE ENCRYPTED FILE-----"};
+    for (size_t i = 0; i < sizeof marks / sizeof marks[0]; i++) {
+        size_t length = strlen(marks[i]);
+        if (file->size >= length && memcmp(file->bytes, marks[i], length) == 0)
+            return true;
+    }
+    return false;
+}
+
 enum status model_file_open(const char *path, size_t threads, struct model_file **file,
                             struct error *error) {
     const struct memory memory = {.acquire = acquire, .release = release};
@@ -72,6 +84,11 @@ enum status model_file_open(const char *path, size_t threads, struct model_file 
     if (!made)
         return status_fail(error, STATUS_UNAVAILABLE, "out of memory");
     enum status status = read_file(path, made, error);
+    if (status == STATUS_OK && is_sealed(made))
+        status = status_fail(error, STATUS_INVALID,
+                             "%s: the file is sealed (age): only who holds the identity that it is "
+                             "sealed to can look into it; give the ONNX file it was made from",
+                             path);
     if (status == STATUS_OK) {
         const struct str bytes = {(const char *)made->bytes, made->size};
         status = session_open(bytes, &options, &made->session, error);

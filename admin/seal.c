@@ -19,12 +19,6 @@
 #define KEY_VARIABLE "STRONGROOM_KEY"
 #define KEY_FILE_MAX 1024
 
-/* To whom, and how that is known. */
-struct target {
-    char recipient[AGE_X25519_RECIPIENT_SIZE];
-    char tenant[NAME_MAX_LENGTH + 1]; /* "" where only a recipient was given */
-};
-
 struct pipe_ends {
     int in, out;
     uint64_t read, written;
@@ -95,23 +89,24 @@ static enum status read_key(const struct options *options, char **key, struct er
     return status;
 }
 
-static enum status ask_server(const struct options *options, struct target *target,
+static enum status ask_server(const struct options *options, struct fetch_target *target,
                               struct error *error) {
     struct fetch_source source = {.url = options_value(options, "server"),
                                   .cacert = options_value(options, "cacert")};
     char *key = NULL;
     enum status status = options_required(options, "verifier", &source.verifier, error);
     if (status == STATUS_OK)
+        status = options_required(options, "tenant", &source.tenant, error);
+    if (status == STATUS_OK)
         status = read_key(options, &key, error);
     source.key = key;
     if (status == STATUS_OK)
-        status = fetch_recipient(&source, target->recipient, target->tenant, sizeof target->tenant,
-                                 error);
+        status = fetch_recipient(&source, target, error);
     secret_free(key);
     return status;
 }
 
-static enum status find_target(const struct options *options, struct target *target,
+static enum status find_target(const struct options *options, struct fetch_target *target,
                                struct error *error) {
     const char *recipient = options_value(options, "recipient");
     struct age_recipient parsed;
@@ -121,6 +116,9 @@ static enum status find_target(const struct options *options, struct target *tar
                            recipient ? "both" : "neither");
     if (!recipient)
         return ask_server(options, target, error);
+    if (options_value(options, "tenant"))
+        return status_fail(error, STATUS_INVALID,
+                           "--tenant goes with --server: a --recipient does not say whose it is");
     enum status status = age_x25519_recipient_parse(recipient, strlen(recipient), &parsed, error);
     if (status == STATUS_OK)
         age_x25519_recipient_format(&parsed, target->recipient);
@@ -130,7 +128,7 @@ static enum status find_target(const struct options *options, struct target *tar
 /* Into FILE.partial, which becomes FILE once all of it is on the disk: a cut seal is never taken
  * for a whole one, and what is there is replaced only where that was asked for. */
 static enum status seal_file(const char *in, const char *out, bool replace,
-                             const struct target *target, struct pipe_ends *ends,
+                             const struct fetch_target *target, struct pipe_ends *ends,
                              struct error *error) {
     struct age_recipient recipient;
     const struct age_to to = {.recipients = &recipient, .count = 1};
@@ -186,11 +184,12 @@ static enum status seal(struct cli *cli, struct error *error) {
         {"size", "sealed_bytes", OUTPUT_BYTES},
         {"recipient", "recipient", OUTPUT_TEXT},
         {"tenant", "tenant", OUTPUT_TEXT},
+        {"uid", "uid", OUTPUT_TEXT},
     };
     const char *in = cli->options.positional[0];
     const char *out = options_value(&cli->options, "output");
     bool replace = options_flag(&cli->options, "force");
-    struct target target = {0};
+    struct fetch_target target = {0};
     struct pipe_ends ends;
     char *own_name = NULL;
     if (!out) {
@@ -212,8 +211,10 @@ static enum status seal(struct cli *cli, struct error *error) {
         json_t *facts = json_pack("{s:s,s:s,s:I,s:I}", "file", out, "recipient", target.recipient,
                                   "plain_bytes", (json_int_t)ends.read, "sealed_bytes",
                                   (json_int_t)ends.written);
-        if (facts && target.tenant[0])
-            json_object_set_new(facts, "tenant", json_string(target.tenant));
+        if (facts && target.name[0]) {
+            json_object_set_new(facts, "tenant", json_string(target.name));
+            json_object_set_new(facts, "uid", json_string(target.uid));
+        }
         status = facts ? output_facts(cli, facts, fields, sizeof fields / sizeof fields[0], error)
                        : status_fail(error, STATUS_UNAVAILABLE, "out of memory");
         json_decref(facts);
@@ -227,6 +228,8 @@ static const struct options_row rows[] = {
     {"force", 'f', NULL, "replace the sealed file where it exists", false},
     {"recipient", 'r', "age1...", "seal to this recipient", false},
     {"server", 0, "URL", "ask this server for the recipient of the key's tenant", false},
+    {"tenant", 't', "NAME|UID", "with --server: whose recipient it must be; the uid is surer",
+     false},
     {"key-file", 0, "FILE", "API key with models:write (or set $STRONGROOM_KEY)", false},
     {"verifier", 0, "KEY", "the server's verifier key, had out of band (`strongroom init`)", false},
     {"cacert", 0, "FILE", "trust this certificate instead of the system's authorities", false},
@@ -241,7 +244,9 @@ const struct cli_command seal_command = {
     .rows = rows,
     .row_count = sizeof rows / sizeof rows[0],
     .summary = "encrypt a model to a tenant's recipient",
-    .help = "The result is an ordinary age file. A recipient from a server is used only where its\n"
-            "note is signed by --verifier.",
+    .help =
+        "The result is an ordinary age file. A recipient from a server is used only where its\n"
+        "note is signed by --verifier and is for --tenant. Have both out of band. A uid is the\n"
+        "surer: a name can come back for another tenant, a uid never does.",
     .run = seal,
 };

@@ -27,7 +27,7 @@ static const struct output_field fields[] = {
 /* A new identity whose plaintext names the tenant, sealed to the root's recipient, as base64 in
  * `wrapped`. The identity itself stands in secret memory and nowhere else, and is gone when this
  * returns: only who holds the root identity can bring it back. */
-static enum status make_identity(const char *uid, const char *root_recipient,
+static enum status make_identity(const char *uid, const char *name, const char *root_recipient,
                                  char recipient[AGE_X25519_RECIPIENT_SIZE], char *wrapped,
                                  struct error *error) {
     struct age_recipient root;
@@ -42,7 +42,7 @@ static enum status make_identity(const char *uid, const char *root_recipient,
              : STATUS_UNAVAILABLE;
     if (status != STATUS_OK)
         goto out;
-    age_keyfile_write(&out, identity, uid);
+    age_keyfile_write(&out, identity, uid, name);
     if (out.failed) {
         status = status_fail(error, STATUS_INTERNAL, "the identity does not fit");
         goto out;
@@ -74,7 +74,7 @@ static enum status create(struct cli *cli, struct error *error) {
     if (status != STATUS_OK)
         goto out;
     const char *root = json_string_value(json_object_get(facts, "root_recipient"));
-    status = root ? make_identity(uid, root, recipient, wrapped, error)
+    status = root ? make_identity(uid, name, root, recipient, wrapped, error)
                   : status_fail(error, STATUS_INTERNAL, "the store names no root recipient");
     if (status == STATUS_OK)
         status =

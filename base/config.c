@@ -10,6 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/config_report.h"
+
 /* What libcyaml fills: absent settings stay NULL or point nowhere, so that "absent" and "0" are
  * told apart. */
 struct yaml_tls {
@@ -52,11 +54,13 @@ static const cyaml_schema_field_t root_fields[] = {PATH_FIELD(yaml_root, identit
                                                    CYAML_FIELD_END};
 static const cyaml_schema_field_t signing_fields[] = {PATH_FIELD(yaml_signing, key),
                                                       CYAML_FIELD_END};
+/* libcyaml's own boolean takes every word that it does not know for true. */
+static const cyaml_strval_t truths[] = {{"true", true}, {"false", false}};
 static const cyaml_schema_field_t worker_fields[] = {
     NUMBER_FIELD(yaml_worker, threads), NUMBER_FIELD(yaml_worker, slots),
     NUMBER_FIELD(yaml_worker, memory_mib),
-    CYAML_FIELD_BOOL_PTR("allow_unlocked_memory", OPTIONAL, struct yaml_worker,
-                         allow_unlocked_memory),
+    CYAML_FIELD_ENUM_PTR("allow_unlocked_memory", OPTIONAL | CYAML_FLAG_STRICT, struct yaml_worker,
+                         allow_unlocked_memory, truths, sizeof truths / sizeof truths[0]),
     CYAML_FIELD_END};
 static const cyaml_schema_field_t limits_fields[] = {
     NUMBER_FIELD(yaml_limits, body_bytes),
@@ -81,31 +85,6 @@ static const cyaml_schema_field_t config_fields[] = {
     CYAML_FIELD_END};
 static const cyaml_schema_value_t config_schema = {
     CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct yaml_config, config_fields)};
-
-/* libcyaml reports the reason first and then, line by line, where it was. All of it is joined. */
-struct report {
-    char text[512];
-    size_t length;
-};
-
-static void PRINTF_LIKE(3, 0)
-    collect(cyaml_log_t level, void *context, const char *format, va_list args) {
-    struct report *r = context;
-    (void)level;
-    if (r->length + 1 >= sizeof r->text)
-        return;
-    int n = vsnprintf(r->text + r->length, sizeof r->text - r->length, format, args);
-    if (n < 0)
-        return;
-    size_t room = sizeof r->text - r->length;
-    r->length += (size_t)n < room ? (size_t)n : room - 1;
-    while (r->length && (r->text[r->length - 1] == '\n'))
-        r->text[--r->length] = '\0';
-    if (r->length + 2 < sizeof r->text) {
-        memcpy(r->text + r->length, "; ", 3);
-        r->length += 2;
-    }
-}
 
 static enum status set_path(const char *folder, const char *given, const char *fallback,
                             char out[CONFIG_PATH_MAX], const char *field, struct error *error) {
@@ -228,8 +207,8 @@ static enum status fill(const struct yaml_config *y, const char *folder, struct 
 
 enum status config_parse(const void *bytes, size_t size, const char *folder, struct config *config,
                          struct error *error) {
-    struct report report = {0};
-    const cyaml_config_t how = {.log_fn = collect,
+    struct config_report report = {0};
+    const cyaml_config_t how = {.log_fn = config_report_collect,
                                 .log_ctx = &report,
                                 .log_level = CYAML_LOG_WARNING,
                                 .mem_fn = cyaml_mem,
@@ -243,11 +222,7 @@ enum status config_parse(const void *bytes, size_t size, const char *folder, str
     cyaml_err_t e =
         cyaml_load_data(bytes, size, &how, &config_schema, (cyaml_data_t **)&yaml, NULL);
     if (e != CYAML_OK) {
-        while (report.length &&
-               (report.text[report.length - 1] == ' ' || report.text[report.length - 1] == ';'))
-            report.text[--report.length] = '\0';
-        status = status_fail(error, STATUS_INVALID, "the configuration is wrong: %s",
-                             report.length ? report.text : cyaml_strerror(e));
+        status = config_report_fail(&report, e, error);
         goto out;
     }
     status = fill(yaml ? yaml : &(struct yaml_config){0}, folder, &filled, error);

@@ -92,6 +92,11 @@ static enum status packet_send(int socket, struct packet *p, const int *descript
     return STATUS_OK;
 }
 
+/* Short fields (an API key is one) were copied, and the thread's stack outlives the request. */
+static void packet_wipe(struct packet *p) {
+    explicit_bzero(p->small, p->fixed.size);
+}
+
 #define PUT_U8(name, max) buf_u8(&packet.fixed, message->name);
 #define PUT_U32(name, max) buf_u32(&packet.fixed, message->name);
 #define PUT_U64(name, max) buf_u64(&packet.fixed, message->name);
@@ -123,7 +128,10 @@ static struct bytes get_bytes(struct cursor *c, size_t max) {
         packet.too_long = false;                                                                   \
         (void)message;                                                                             \
         buf_u16(&packet.fixed, MESSAGE_##NAME);                                                    \
-        MESSAGE_FIELDS_##name(PUT) return packet_send(socket, &packet, descriptors, fds, error);   \
+        MESSAGE_FIELDS_##name(PUT) enum status status =                                            \
+            packet_send(socket, &packet, descriptors, fds, error);                                 \
+        packet_wipe(&packet);                                                                      \
+        return status;                                                                             \
     }                                                                                              \
     static void decode_##name(struct cursor *c, struct message_##name *out) {                      \
         (void)c;                                                                                   \

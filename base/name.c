@@ -1,5 +1,7 @@
 #include "base/name.h"
 
+#include <string.h>
+
 static bool alphanumeric(char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
 }
@@ -11,4 +13,8 @@ bool name_valid(const char *text, size_t length) {
         if (!alphanumeric(text[i]) && text[i] != '.' && text[i] != '_' && text[i] != '-')
             return false;
     return true;
+}
+
+bool name_is_uid(const char *text) {
+    return strspn(text, "0123456789abcdef") == 32 && text[32] == '\0';
 }

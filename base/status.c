@@ -11,7 +11,8 @@ struct category {
 };
 
 static const struct category categories[STATUS_COUNT] = {
-#define ROW(name, http, exit_status, text) [STATUS_##name] = {http, exit_status, text, #name},
+#define ROW(category, name, http, exit_status, text)                                               \
+    [STATUS_##category] = {http, exit_status, text, name},
     STATUS_TABLE(ROW)
 #undef ROW
 };

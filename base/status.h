@@ -17,28 +17,29 @@
 #define MUST_USE __attribute__((warn_unused_result))
 #define PRINTF_LIKE(format_index, first) __attribute__((format(printf, format_index, first)))
 
-/* One row per category: name, HTTP status, exit status of the CLI, default message. */
+/* One row per category: its name here and in records, HTTP status, exit status of the CLI, default
+ * message. */
 #define STATUS_TABLE(ROW)                                                                          \
-    ROW(OK, 200, 0, "ok")                                                                          \
-    ROW(INVALID, 400, 2, "bad request")                                                            \
-    ROW(UNAUTHENTICATED, 401, 3, "a valid API key is required")                                    \
-    ROW(FORBIDDEN, 403, 3, "not allowed")                                                          \
-    ROW(NOT_FOUND, 404, 4, "not found")                                                            \
-    ROW(METHOD, 405, 2, "method not allowed")                                                      \
-    ROW(CONFLICT, 409, 5, "already exists")                                                        \
-    ROW(LENGTH_REQUIRED, 411, 2, "Content-Length is required")                                     \
-    ROW(TOO_LARGE, 413, 2, "too large")                                                            \
-    ROW(ENCODING, 415, 2, "unknown encoding")                                                      \
-    ROW(UNSERVABLE, 422, 6, "the model cannot be served")                                          \
-    ROW(LOCKED, 423, 3, "locked")                                                                  \
-    ROW(RATE, 429, 7, "too many requests")                                                         \
-    ROW(INTERNAL, 500, 1, "internal error")                                                        \
-    ROW(UNIMPLEMENTED, 501, 1, "never offered")                                                    \
-    ROW(UNAVAILABLE, 503, 8, "temporarily unavailable")                                            \
-    ROW(DEADLINE, 504, 8, "deadline exceeded")
+    ROW(OK, "ok", 200, 0, "ok")                                                                    \
+    ROW(INVALID, "invalid", 400, 2, "bad request")                                                 \
+    ROW(UNAUTHENTICATED, "unauthenticated", 401, 3, "a valid API key is required")                 \
+    ROW(FORBIDDEN, "forbidden", 403, 3, "not allowed")                                             \
+    ROW(NOT_FOUND, "not_found", 404, 4, "not found")                                               \
+    ROW(METHOD, "method", 405, 2, "method not allowed")                                            \
+    ROW(CONFLICT, "conflict", 409, 5, "already exists")                                            \
+    ROW(LENGTH_REQUIRED, "length_required", 411, 2, "Content-Length is required")                  \
+    ROW(TOO_LARGE, "too_large", 413, 2, "too large")                                               \
+    ROW(ENCODING, "encoding", 415, 2, "unknown encoding")                                          \
+    ROW(UNSERVABLE, "unservable", 422, 6, "the model cannot be served")                            \
+    ROW(LOCKED, "locked", 423, 3, "locked")                                                        \
+    ROW(RATE, "rate", 429, 7, "too many requests")                                                 \
+    ROW(INTERNAL, "internal", 500, 1, "internal error")                                            \
+    ROW(UNIMPLEMENTED, "unimplemented", 501, 1, "never offered")                                   \
+    ROW(UNAVAILABLE, "unavailable", 503, 8, "temporarily unavailable")                             \
+    ROW(DEADLINE, "deadline", 504, 8, "deadline exceeded")
 
 enum status {
-#define ROW(name, http, exit_status, text) STATUS_##name,
+#define ROW(category, name, http, exit_status, text) STATUS_##category,
     STATUS_TABLE(ROW)
 #undef ROW
         STATUS_COUNT
@@ -65,7 +66,8 @@ enum status status_vfail(struct error *error, enum status status, const char *fo
 enum status status_prefix(struct error *error, const char *format, ...) PRINTF_LIKE(2, 3);
 
 /* HTTP status, CLI exit status and default text of a category; a value outside the enumeration
- * counts as STATUS_INTERNAL. `status_name` gives the name of the category, in capitals. */
+ * counts as STATUS_INTERNAL. `status_name` gives the name of the category as it stands
+ * in audit records and logs: "ok", "not_found". */
 int status_http(enum status status);
 int status_exit(enum status status);
 const char *status_text(enum status status);

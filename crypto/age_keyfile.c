@@ -7,24 +7,39 @@
 
 _Static_assert(AGE_KEYFILE_TENANT == NAME_MAX_LENGTH + 1, "a tenant is a name");
 
-static const char tenant_mark[] = "# tenant: ";
+static const char tenant_mark[] = "# tenant: ", name_mark[] = "# name: ";
 
-static enum status parse_comment(struct age_keyfile *file, const char *line, size_t length,
-                                 size_t number, struct error *error) {
-    const size_t mark = sizeof tenant_mark - 1;
-    if (length < mark || memcmp(line, tenant_mark, mark) != 0)
+/* What stands behind `mark`, into `out`. */
+static enum status take(char out[AGE_KEYFILE_TENANT], const char *mark, const char *line,
+                        size_t length, size_t number, struct error *error) {
+    const size_t skip = strlen(mark);
+    if (length < skip || memcmp(line, mark, skip) != 0)
         return STATUS_OK;
-    line += mark;
-    length -= mark;
+    line += skip;
+    length -= skip;
     if (!name_valid(line, length))
         return status_fail(error, STATUS_INVALID, "identity file, line %zu: not a tenant's name",
                            number);
-    if (file->tenant[0] && (strlen(file->tenant) != length || memcmp(file->tenant, line, length)))
+    if (out[0] && (strlen(out) != length || memcmp(out, line, length) != 0))
         return status_fail(error, STATUS_INVALID, "identity file, line %zu: names a second tenant",
                            number);
-    memcpy(file->tenant, line, length);
-    file->tenant[length] = '\0';
+    memcpy(out, line, length);
+    out[length] = '\0';
     return STATUS_OK;
+}
+
+static void put(struct buf *out, const char *mark, const char *value) {
+    if (!value)
+        return;
+    buf_string(out, mark);
+    buf_string(out, value);
+    buf_u8(out, '\n');
+}
+
+static enum status parse_comment(struct age_keyfile *file, const char *line, size_t length,
+                                 size_t number, struct error *error) {
+    enum status status = take(file->tenant, tenant_mark, line, length, number, error);
+    return status == STATUS_OK ? take(file->name, name_mark, line, length, number, error) : status;
 }
 
 static enum status parse_line(struct age_keyfile *file, const char *line, size_t length,
@@ -75,12 +90,10 @@ enum status age_keyfile_parse(const char *text, size_t length, struct age_keyfil
     return STATUS_OK;
 }
 
-void age_keyfile_write(struct buf *out, const struct age_identity *identity, const char *tenant) {
-    if (tenant) {
-        buf_string(out, tenant_mark);
-        buf_string(out, tenant);
-        buf_u8(out, '\n');
-    }
+void age_keyfile_write(struct buf *out, const struct age_identity *identity, const char *tenant,
+                       const char *name) {
+    put(out, tenant_mark, tenant);
+    put(out, name_mark, name);
     char recipient[AGE_X25519_RECIPIENT_SIZE];
     age_x25519_recipient_format(&identity->recipient, recipient);
     buf_string(out, "# public key: ");

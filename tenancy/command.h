@@ -16,7 +16,7 @@
  *   model.list      [tenant]                                 -> {"models": [model]}
  *   model.show      tenant, model, [version]                 -> model
  *   model.remove    tenant, model, version                   -> model
- *   audit.list      [tenant], [limit (integer)], [before (integer)]
+ *   audit.list      [tenant (name, or a uid)], [limit (integer)], [before (integer)]
  *                                                            -> {"records": [record], "size": n}
  *   status                                                   -> facts about the store
  *
@@ -88,7 +88,7 @@ MUST_USE enum status tenancy_execute(struct tenancy *tenancy, const json_t *requ
 
 /* The same for a line of the admin socket: parse, carry out, and give the line to answer with, its
  * newline included, from malloc: {"ok":true,"result":...} or
- * {"ok":false,"status":"NOT_FOUND","error":"..."}. NULL only where memory has run out. */
+ * {"ok":false,"status":"not_found","error":"..."}. NULL only where memory has run out. */
 MUST_USE char *tenancy_answer(struct tenancy *tenancy, const char *line, size_t length,
                               size_t *answer_length);
 

@@ -14,7 +14,7 @@ struct audit_record handlers_record(struct tenancy *tenancy, const char *action,
         .key = "operator",
         .action = action,
         .target = target,
-        .outcome = "ok",
+        .outcome = status_name(STATUS_OK),
         .request = "",
         .client = tenancy->client ? tenancy->client : "",
     };

@@ -1,3 +1,6 @@
+#include <string.h>
+
+#include "base/name.h"
 #include "crypto/encoding.h"
 #include "tenancy/arguments.h"
 #include "tenancy/handlers.h"
@@ -19,10 +22,31 @@ static enum status add_record(void *context, const struct store_audit_row *row,
     return STATUS_OK;
 }
 
+/* The uid whose records are asked for: of the tenant of that name, or that uid itself, since the
+ * records of a tenant that was deleted stay. */
+static enum status find_uid(struct tenancy *tenancy, const char *name,
+                            char uid[STORE_UID_LENGTH + 1], struct error *error) {
+    struct store_tenant tenant;
+    uint64_t records = 0;
+    enum status status = store_tenant_find(tenancy->store, name, &tenant, error);
+    if (status == STATUS_OK) {
+        memcpy(uid, tenant.uid, sizeof tenant.uid);
+        return STATUS_OK;
+    }
+    if (status != STATUS_NOT_FOUND || !name_is_uid(name))
+        return status;
+    status = store_audit_count(tenancy->store, name, &records, error);
+    if (status == STATUS_OK && records == 0)
+        status = status_fail(error, STATUS_NOT_FOUND, "there are no records of the uid %s", name);
+    if (status == STATUS_OK)
+        memcpy(uid, name, STORE_UID_LENGTH + 1);
+    return status;
+}
+
 enum status handlers_audit_list(struct tenancy *tenancy, const json_t *request, json_t **response,
                                 struct error *error) {
     const char *name = NULL;
-    struct store_tenant tenant;
+    char uid[STORE_UID_LENGTH + 1];
     int64_t limit = 0, before = 0;
     uint64_t size = 0;
     json_t *rows = json_array();
@@ -36,11 +60,11 @@ enum status handlers_audit_list(struct tenancy *tenancy, const json_t *request, 
         status = arguments_optional_integer(request, "before", 0, AUDIT_RECORD_INTEGER_MAX,
                                             AUDIT_RECORD_INTEGER_MAX, &before, error);
     if (status == STATUS_OK && name)
-        status = store_tenant_find(tenancy->store, name, &tenant, error);
+        status = find_uid(tenancy, name, uid, error);
     if (status == STATUS_OK)
         status = store_audit_size(tenancy->store, &size, error);
     if (status == STATUS_OK)
-        status = store_audit_list(tenancy->store, name ? tenant.uid : NULL, (uint64_t)before,
+        status = store_audit_list(tenancy->store, name ? uid : NULL, (uint64_t)before,
                                   (size_t)limit, add_record, rows, error);
     if (status == STATUS_OK)
         status = handlers_respond(json_pack("{s:O,s:I}", "records", rows, "size", (json_int_t)size),

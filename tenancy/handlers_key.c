@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "base/name.h"
 #include "crypto/apikey.h"
 #include "crypto/encoding.h"
 #include "tenancy/arguments.h"
@@ -31,6 +32,11 @@ static enum status read_new(const json_t *request, struct store_key *key, struct
         status = arguments_optional_text(request, "label", &label, error);
     if (status == STATUS_OK && label)
         status = arguments_copy(request, "label", key->label, sizeof key->label, error);
+    if (status == STATUS_OK && key->label[0] && !name_valid(key->label, strlen(key->label)))
+        status = status_fail(error, STATUS_INVALID,
+                             "label: found \"%s\", expected a letter or digit, then up to %d "
+                             "letters, digits, \".\", \"_\" or \"-\"",
+                             key->label, NAME_MAX_LENGTH - 1);
     if (status == STATUS_OK)
         status = arguments_optional_integer(request, "expires", 0, AUDIT_RECORD_INTEGER_MAX, 0,
                                             &key->expires, error);

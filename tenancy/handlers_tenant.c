@@ -43,6 +43,11 @@ enum status handlers_tenant_create(struct tenancy *tenancy, const json_t *reques
                              "name: \"%s\" must be a letter or digit, then up to %d letters, "
                              "digits, \".\", \"_\" or \"-\"",
                              tenant.name, NAME_MAX_LENGTH - 1);
+    if (status == STATUS_OK && name_is_uid(tenant.name))
+        status = status_fail(error, STATUS_INVALID,
+                             "name: \"%s\" is of 32 hexadecimal digits and could be taken for a "
+                             "uid: choose another",
+                             tenant.name);
     if (status == STATUS_OK)
         status = tenancy->hooks->sign_recipient(tenancy->context, &tenant, tenant.note,
                                                 sizeof tenant.note, error);

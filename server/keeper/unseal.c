@@ -73,8 +73,16 @@ enum status unseal_sign_recipient(const struct keyring *keys,
     if (status != STATUS_OK)
         return status;
     age_x25519_recipient_format(&identity->identities[0].recipient, own);
-    if (identity->count != 1 || strlen(own) != asked->recipient.size ||
-        memcmp(own, asked->recipient.data, asked->recipient.size) != 0)
+    if (!identity->name[0])
+        status = status_fail(error, STATUS_FORBIDDEN,
+                             "the tenant's identity holds no name, as those made before names were "
+                             "sealed into it: nothing is signed for it; create the tenant anew");
+    else if (strlen(identity->name) != asked->name.size ||
+             memcmp(identity->name, asked->name.data, asked->name.size) != 0)
+        status =
+            status_fail(error, STATUS_FORBIDDEN, "the tenant's identity was made for another name");
+    else if (identity->count != 1 || strlen(own) != asked->recipient.size ||
+             memcmp(own, asked->recipient.data, asked->recipient.size) != 0)
         status = status_fail(error, STATUS_FORBIDDEN,
                              "the recipient is not the one of the tenant's identity");
     if (status == STATUS_OK)

@@ -20,7 +20,9 @@ MUST_USE enum status unseal_file_key(const struct keyring *keys, const char *ten
                                      uint8_t file_key[AGE_FILE_KEY_SIZE], struct error *error);
 
 /* A signed note (base/recipient_text.h) into `out`, for a recipient that is the wrapped
- * identity's own: STATUS_FORBIDDEN where tenant or recipient are not what is sealed there. */
+ * identity's own: STATUS_FORBIDDEN where uid, name or recipient are not what is sealed there, or
+ * no name is: else who holds the ledger could have one tenant's recipient signed under the name of
+ * another. */
 MUST_USE enum status unseal_sign_recipient(const struct keyring *keys,
                                            const struct message_sign_recipient *asked,
                                            struct buf *out, struct error *error);

@@ -20,9 +20,10 @@ import tempfile
 import threading
 import unittest
 
-from harness import BIN, Server
+from harness import BIN, ROOT, Server
 
 NODES = pathlib.Path("/usr/share/libonnx-testdata/data/node")
+RECIPIENT = "age1v0zexmj59qngkxynldcvrzrqwqel9x4qxekdu7lrpceqns5ta90q53fmkf"
 KEY = re.compile(r"sr_[a-z2-7]{12}_[a-z2-7]{52}_[a-z2-7]{7}")
 
 
@@ -73,6 +74,9 @@ class Acts:
                                      made["recipient"]])
         self.fails(5, "a tenant of this name exists", "tenant", "create", "life")
         self.fails(2, "name", "tenant", "create", "../etc")
+        self.fails(2, "could be taken for a uid", "tenant", "create", made["uid"])
+        longest = "n" * 64  # its name is sealed into the identity: the longest must fit, too
+        self.assertEqual(self.json("tenant", "create", longest)["name"], longest)
         self.fails(2, "NAME is missing", "tenant", "create")
         self.assertIn("life", [t["name"] for t in self.json("tenant", "list")["tenants"]])
         self.assertEqual(self.json("tenant", "disable", "life")["state"], "disabled")
@@ -97,7 +101,7 @@ class Acts:
             self.skipTest("needs the program age")
         identity = subprocess.run(["age", "-d", "-i", self.server.data / "keys" / "root.txt"],
                                   input=wrapped, capture_output=True, check=True).stdout.decode()
-        self.assertIn(f"# tenant: {tenant['uid']}\n", identity)
+        self.assertIn(f"# tenant: {tenant['uid']}\n# name: sealed\n", identity)
         recipient = subprocess.run(["age-keygen", "-y"], input=identity, text=True,
                                    capture_output=True, check=True).stdout.strip()
         self.assertEqual(recipient, tenant["recipient"])
@@ -138,6 +142,8 @@ class Acts:
         self.fails(2, "\"root\" is not a scope", "key", "create", "--tenant", "keys", "--scopes",
                    "root")
         self.fails(2, "--scopes is required", "key", "create", "--tenant", "keys")
+        self.fails(2, "label: found \"my key\", expected", "key", "create", "--tenant", "keys",
+                   "--scopes", "infer", "--label", "my key")
         self.fails(2, "30d, 12h", "key", "create", "--tenant", "keys", "--scopes", "infer",
                    "--expires", "soon")
         self.fails(4, "no such tenant", "key", "create", "--tenant", "nobody", "--scopes", "infer")
@@ -159,7 +165,19 @@ class Acts:
                           str(record["record"]["seq"]))["records"]
         self.assertEqual([r["record"]["action"] for r in older], ["tenant.create"])
         text = self.server.cli("audit", "list", "--tenant", "audited").stdout
-        self.assertIn("tenant.disable", text)
+        self.assertRegex(text, r"audited +operator +tenant\.disable +audited +ok ")
+        uid = record["record"]["tenant"]
+        self.assertRegex(uid, "^[0-9a-f]{32}$")
+        self.assertNotIn(uid, text)
+        self.assertEqual(self.json("audit", "list", "--tenant", uid)["records"],
+                         [record] + older)
+        self.json("tenant", "delete", "audited", "--yes")
+        self.fails(4, "no such tenant", "audit", "list", "--tenant", "audited")
+        self.assertEqual([r["record"]["action"] for r in
+                          self.json("audit", "list", "--tenant", uid)["records"]],
+                         ["tenant.delete", "tenant.disable", "tenant.create"])
+        self.assertIn(uid, self.server.cli("audit", "list", "--tenant", uid).stdout)
+        self.fails(4, "no records of the uid", "audit", "list", "--tenant", "0" * 32)
         self.fails(2, "--limit", "audit", "list", "--limit", "0")
 
     def test_models_that_are_not_there(self):
@@ -182,6 +200,12 @@ class Acts:
         self.assertIn("running, and answers" if self.running else "not running",
                       verdicts["server"]["reason"])
         self.assertEqual(done.returncode, 8 if result["bad"] else 0)
+        shared = os.geteuid() != 0
+        self.assertEqual(verdicts["user"]["verdict"], "weak" if shared else "ok")
+        if shared:
+            self.assertIn("all roles share it", verdicts["user"]["reason"])
+        self.assertIn("the running server" if self.running else "this command's own process",
+                      verdicts["locked memory limit"]["reason"])
         key = self.server.data / "tls" / "key.pem"
         key.chmod(0o644)
         try:
@@ -269,13 +293,31 @@ class Running(Acts, unittest.TestCase):
     def tearDownClass(cls):
         cls.server.close()
 
+    def test_a_second_server_and_a_wrong_configuration(self):
+        config = self.server.data / "strongroom.yaml"
+        done = subprocess.run([BIN / "strongroomd", "--config", config], capture_output=True,
+                              text=True, timeout=60)
+        self.assertEqual(done.returncode, 5, done.stderr)
+        self.assertIn("another strongroomd serves the data folder", done.stderr)
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "wrong.yaml"
+            for text, said in ((None, ": No such file or directory"), ("worker:\n  slots: many\n",
+                               ': the configuration is wrong: line 2: worker.slots: found "many", '
+                               "expected a whole number")):
+                if text:
+                    path.write_text(text)
+                done = subprocess.run([BIN / "strongroomd", "--config", path], capture_output=True,
+                                      text=True, timeout=60)
+                self.assertNotEqual(done.returncode, 0)
+                self.assertEqual(done.stderr, f"strongroomd: {path}{said}\n")
+
     def test_seal_to_the_signed_recipient_of_the_server(self):
         self.server.tenant("sealer")
         with tempfile.TemporaryDirectory() as folder:
             folder = pathlib.Path(folder)
             (folder / "key").write_text(self.server.keys["sealer"] + "\n")
             (folder / "model").write_bytes(b"weights")
-            arguments = ["seal", folder / "model", "--no-check", "--server",
+            arguments = ["seal", folder / "model", "--no-check", "--tenant", "sealer", "--server",
                          f"https://127.0.0.1:{self.server.port}", "--cacert",
                          self.server.data / "tls" / "cert.pem", "--verifier", self.server.verifier]
             done = command(*arguments, "--key-file", folder / "key", "--json")
@@ -283,6 +325,7 @@ class Running(Acts, unittest.TestCase):
             facts = json.loads(done.stdout)
             self.assertEqual(facts["recipient"], self.server.recipient("sealer"))
             self.assertEqual(facts["tenant"], "sealer")
+            self.assertEqual(facts["uid"], self.json("tenant", "show", "sealer")["uid"])
             done = command(*arguments, "-f",
                            environment={"STRONGROOM_KEY": self.server.keys["sealer"]})
             self.assertEqual(done.returncode, 0, done.stderr)
@@ -353,6 +396,44 @@ class Init(unittest.TestCase):
         done = command("doctor", "--data", self.data)
         self.assertEqual(done.returncode, 8)
         self.assertRegex(done.stdout, "bad +configuration")
+
+
+@unittest.skipUnless(os.geteuid() == 0 and shutil.which("setpriv"), "needs root and setpriv")
+class OrdinaryUser(unittest.TestCase):
+    USER = 65534
+
+    def test_doctor_calls_a_user_that_all_roles_share_weak(self):
+        with tempfile.TemporaryDirectory(prefix="strongroom-cli-") as folder:
+            os.chmod(folder, 0o755)
+            program = pathlib.Path(folder) / "strongroom"
+            shutil.copy(BIN / "strongroom", program)
+            done = subprocess.run(["setpriv", f"--reuid={self.USER}", f"--regid={self.USER}",
+                                   "--clear-groups", program, "doctor", "--json", "--data",
+                                   "/nowhere"], capture_output=True, text=True, timeout=60)
+            verdicts = {c["check"]: c for c in json.loads(done.stdout)["checks"]}
+            self.assertEqual(verdicts["user"]["verdict"], "weak")
+            self.assertIn(f"uid {self.USER}", verdicts["user"]["reason"])
+            self.assertIn("all roles share it", verdicts["user"]["reason"])
+
+    def test_doctor_reads_the_limit_of_the_running_server(self):
+        """A server under a small limit, looked at by a command without one."""
+        server = Server("worker: {allow_unlocked_memory: true}")
+        self.addCleanup(server.close)
+        drop = ["setpriv", "--bounding-set=-ipc_lock", "--inh-caps=-ipc_lock"]
+        process = subprocess.Popen(
+            [*drop, "prlimit", "--memlock=1048576:1048576", BIN / "strongroomd", "--config",
+             server.data / "strongroom.yaml"], stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        try:
+            self.assertTrue(process.stdout.readline().startswith("ready "))
+            result = json.loads(server.cli("doctor", "--json", check=False).stdout)
+        finally:
+            process.terminate()
+            process.wait(30)
+            process.stdout.close()
+        line, = [c for c in result["checks"] if c["check"] == "locked memory limit"]
+        self.assertEqual(line["verdict"], "weak")
+        self.assertIn("1024 KiB for the running server", line["reason"])
 
 
 class Words(unittest.TestCase):
@@ -437,12 +518,12 @@ class Seal(unittest.TestCase):
     def tearDown(self):
         shutil.rmtree(self.folder)
 
-    def ask(self, answer, url=None, cacert=True, verifier=None, key=None):
+    def ask(self, answer, url=None, cacert=True, verifier=None, key=None, tenant="acme"):
         Recipient.answer = answer
         more = ["--cacert", self.server.data / "tls" / "cert.pem"] if cacert else []
         return command("seal", self.model, "--no-check", "-o", self.sealed, "--server",
                        url or self.url, "--verifier", verifier or self.server.verifier, *more,
-                       environment={"STRONGROOM_KEY": key or self.key})
+                       *(["--tenant", tenant] if tenant else []), environment={"STRONGROOM_KEY": key or self.key})
 
     def refused(self, done, exit_status, message):
         self.assertEqual(done.returncode, exit_status, done.stderr)
@@ -480,8 +561,11 @@ class Seal(unittest.TestCase):
     def test_wrong_use(self):
         self.refused(command("seal", self.model, "--no-check"), 2, "neither")
         self.refused(command("seal", self.model, "--no-check", "-r", "age1xyz"), 2, "")
+        self.refused(command("seal", self.model, "--no-check", "-r", self.tenant["recipient"],
+                             "--tenant", "acme"), 2, "--tenant goes with --server")
+        self.refused(self.ask(self.note(), tenant=None), 2, "--tenant is required")
         self.refused(command("seal", self.model, "--no-check", "--server", self.url, "--verifier",
-                             self.server.verifier, environment={"STRONGROOM_KEY": "sr_nonsense"}),
+                             self.server.verifier, "--tenant", "acme", environment={"STRONGROOM_KEY": "sr_nonsense"}),
                      2, "not an API key")
         self.refused(self.ask(self.note(), url="http://127.0.0.1:1"), 2, "https://")
         self.refused(command("seal", self.model, "-r", self.tenant["recipient"]), 2,
@@ -511,6 +595,16 @@ class Seal(unittest.TestCase):
         self.refused(self.ask(self.note(a=("acme", "evil"))), 3, "not signed")
         self.refused(self.ask(self.note(), verifier=other["verifier"]), 3, "not signed")
         self.refused(self.ask(self.note(), verifier="nonsense"), 2, "--verifier")
+
+    def test_a_note_of_another_tenant_is_refused(self):
+        other = json.loads(self.server.cli("tenant", "create", "mallory", "--json").stdout)
+        answer = json.dumps({"note": other["note"]}).encode()
+        for meant in ("acme", self.tenant["uid"]):
+            done = self.ask((200, {}, answer), tenant=meant)
+            self.refused(done, 3, f'--tenant says "{meant}"')
+            self.assertIn(f'"mallory" (uid {other["uid"]})', done.stderr)
+        done = self.ask(self.note(), tenant=self.tenant["uid"])
+        self.assertEqual(done.returncode, 0, done.stderr)
 
     def test_answers_that_are_no_answer(self):
         self.refused(self.ask((200, {}, b"<html>")), 2, "no signed note")
@@ -544,6 +638,18 @@ class Models(unittest.TestCase):
                          [("x", [3, 4, 5]), ("y", [3, 4, 5])])
         self.assertEqual(facts["operators"], {"Add": 1})
         self.assertIn("x  float32  [3,4,5]", command("inspect", self.add).stdout)
+        sealed = self.folder / "sealed.age"
+        self.assertEqual(command("seal", self.add, "-o", sealed, "-r", RECIPIENT).returncode, 0)
+        done = command("inspect", sealed)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("the file is sealed (age)", done.stderr)
+        self.assertIn("the file is sealed (age)",
+                      command("seal", sealed, "-o", self.folder / "twice", "-r", RECIPIENT).stderr)
+        for name in ("trees", "svm"):
+            model = ROOT / "examples" / name / "model.onnx"
+            facts = json.loads(command("inspect", model, "--json").stdout)
+            self.assertGreater(facts["parameters"], 100, name)
+            self.assertGreater(facts["tensor_bytes"], 4 * facts["parameters"] - 1, name)
         broken = self.folder / "broken.onnx"
         broken.write_bytes(self.add.read_bytes()[:-20])
         self.assertIn(command("inspect", broken).returncode, (2, 6))

@@ -16,7 +16,7 @@ Test(status, categories_carry_http_and_exit_statuses) {
         cr_expect_geq(status_http((enum status)s), 400);
     }
     cr_expect_eq(status_http((enum status)999), 500);
-    cr_expect_str_eq(status_name(STATUS_NOT_FOUND), "NOT_FOUND");
+    cr_expect_str_eq(status_name(STATUS_NOT_FOUND), "not_found");
 }
 
 Test(status, messages_are_kept_cut_and_prefixed) {

@@ -65,7 +65,7 @@ Test(commit, an_answer_follows_its_durable_record) {
         struct commit_record r = {.time = 5,
                                   .tenant = UID,
                                   .action = "model.infer",
-                                  .outcome = "OK",
+                                  .outcome = status_name(STATUS_OK),
                                   .reply = reply,
                                   .ticket = i};
         snprintf(r.target, sizeof r.target, "m/%d", (int)i);
@@ -96,7 +96,7 @@ Test(commit, nothing_is_settled_when_the_log_cannot_be_written) {
     struct commit_record r = {.time = 5,
                               .tenant = UID,
                               .action = "model.infer",
-                              .outcome = "OK",
+                              .outcome = status_name(STATUS_OK),
                               .target = "m/1",
                               .reply = reply,
                               .ticket = 7};

@@ -181,10 +181,10 @@ static void header_and_payload(uint8_t *plain, size_t size) {
     uint8_t *text = secret_alloc(1024, &error), *header = malloc(AGE_HEADER_MAX);
     /* Our own identity files, tenant and all. */
     struct buf b = buf_of(text, 1024);
-    age_keyfile_write(&b, first, "acme");
+    age_keyfile_write(&b, first, "acme", NULL);
     save("first", b.data, b.size);
     b = buf_of(text, 1024);
-    age_keyfile_write(&b, second, NULL);
+    age_keyfile_write(&b, second, NULL, NULL);
     save("second", b.data, b.size);
 
     const struct age_to to = {.recipients = &first->recipient, .count = 1};

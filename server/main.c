@@ -160,7 +160,7 @@ int main(int argc, char **argv) {
         return run_role(role, worker);
     log_start("launch", LOG_INFO);
     if (config_load(path, &config, &error) != STATUS_OK) {
-        fprintf(stderr, "strongroomd: %s: %s\n", path, error.message);
+        fprintf(stderr, "strongroomd: %s\n", error.message);
         return status_exit(error.status);
     }
     return check ? launch_check(&config) : launch_main(&config);

@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -47,6 +48,12 @@ static enum status open_channel(struct channel *channel, struct error *error) {
     (void)setsockopt(ends[0], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     (void)setsockopt(ends[0], SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
     (void)setsockopt(ends[1], SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
+    /* Ledger serves all channels in one loop: it waits for no thread of ours. */
+    if (fcntl(ends[1], F_SETFL, O_NONBLOCK) != 0) {
+        close(ends[0]);
+        close(ends[1]);
+        return no_ledger(error);
+    }
     struct error why = {0};
     enum status status = ledger_link_hand_over(channel->link, ends[1], &why);
     close(ends[1]);

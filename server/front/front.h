@@ -33,7 +33,9 @@ struct front_thread {
     struct scratch answer; /* head and body of the answer */
     struct oip_request request;
     struct ring_response response;
-    uint64_t id_prefix, id_next; /* of the request ids that this thread makes */
+    uintptr_t head_begin;   /* where a request's first byte lies; 0: not known yet */
+    uint8_t id_random[256]; /* for request ids: drawn at once, used up from the end */
+    size_t id_left;
 };
 
 #endif

@@ -1,7 +1,9 @@
 /* Inference: body -> the slot of the worker's ring -> outputs -> answer.
  *
  * The slot is ours from ADMITTED until SETTLE, so it is wiped before that: whoever gets it next
- * finds nothing. A worker that does not give the slot back in time keeps it, and ledger is told. */
+ * finds nothing. A worker that does not give the slot back in time keeps it, and ledger is told.
+ * The ring of a worker that is gone stays mapped as long as the request borrows it, so that one is
+ * wiped as well. */
 #include "server/front/exchange.h"
 #include "server/front/handlers.h"
 #include "server/front/oip_response.h"
@@ -66,7 +68,8 @@ static enum status wait_answer(struct infer *x, struct error *error) {
     enum status status =
         ring_wait(x->model.ring, e->slot, x->deadline_ns + GRACE_NS, response, error);
     if (status == STATUS_DEADLINE || status == STATUS_UNAVAILABLE) {
-        x->slot_stuck = true;
+        /* The slot of a worker that is gone goes with its ring; only one that hangs keeps it. */
+        x->slot_stuck = status == STATUS_DEADLINE;
         return status_fail(error, status,
                            status == STATUS_DEADLINE ? "the model did not answer in time"
                                                      : "the model's process ended; try again");

@@ -3,13 +3,15 @@
 #include "base/log.h"
 #include "server/front/gate.h"
 #include "server/front/listener.h"
+#include "server/front/visitors.h"
 
 #include <civetweb.h>
 #include <inttypes.h>
+#include <stdalign.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <time.h>
 
 /* Threads beyond the configured connections: they tell those that are too many so, instead of
@@ -35,13 +37,6 @@ size_t http_threads(const struct config *config) {
 
 /* --- threads and connections --------------------------------------------------------------- */
 
-/* What a connection carries. Its address is not known before its first request: until then it
- * counts among all connections, and from then on among those of its source too. */
-struct visit {
-    struct source *source;
-    bool asked, too_many;
-};
-
 static void *begin_thread(const struct mg_context *context, int type) {
     struct http *http = mg_get_user_data(context);
     struct error error = {0};
@@ -55,9 +50,6 @@ static void *begin_thread(const struct mg_context *context, int type) {
     thread->front = http->front;
     thread->channel.socket = -1;
     enum status status = channel_init(&thread->channel, &http->front->ledger, &error);
-    if (status == STATUS_OK && getrandom(&thread->id_prefix, sizeof thread->id_prefix, 0) !=
-                                   (ssize_t)sizeof thread->id_prefix)
-        status = status_fail(&error, STATUS_INTERNAL, "the system gives no randomness");
     if (status != STATUS_OK) {
         log_error("a connection thread cannot start: %s", error.message);
         channel_free(&thread->channel);
@@ -80,40 +72,32 @@ static void end_thread(const struct mg_context *context, int type, void *pointer
     free(thread);
 }
 
+/* Those that have got through the handshake; visitors.h counts all of them by their source. */
 static int begin_connection(const struct mg_connection *connection, void **data) {
-    struct visit *visit = calloc(1, sizeof *visit);
-    *data = visit;
-    if (visit)
-        atomic_fetch_add(&http_of(connection)->open, 1);
+    struct http *http = http_of(connection);
+    *data = http;
+    atomic_fetch_add(&http->open, 1);
     return 0;
 }
 
 static void end_connection(const struct mg_connection *connection) {
-    struct visit *visit = mg_get_user_connection_data(connection);
-    if (!visit)
-        return;
-    sources_leave(http_of(connection)->front->sources, visit->source);
-    atomic_fetch_sub(&http_of(connection)->open, 1);
-    free(visit);
+    if (mg_get_user_connection_data(connection))
+        atomic_fetch_sub(&http_of(connection)->open, 1);
 }
 
 /* --- requests ------------------------------------------------------------------------------ */
 
 /* Too many connections, in all or from this address: an answer, and the end of this one. */
-static bool turned_away(struct exchange *e, struct visit *visit) {
+static bool turned_away(struct exchange *e) {
     const struct front *front = e->thread->front;
     unsigned open = atomic_load(&http_of(e->connection)->open);
     unsigned limit = front->config->limits.connections;
-    if (!visit || open > limit) {
+    if (open > limit) {
         e->close = true;
         exchange_error(e, STATUS_UNAVAILABLE, "too many connections", 1);
         return true;
     }
-    if (!visit->asked) {
-        visit->asked = true;
-        visit->too_many = !sources_enter(front->sources, e->client, &visit->source);
-    }
-    if (visit->too_many) {
+    if (visitors_too_many()) {
         e->close = true;
         exchange_error(e, STATUS_RATE, "too many connections from this address", 1);
         return true;
@@ -147,6 +131,25 @@ static bool headers_intact(const struct mg_request_info *info) {
     return true;
 }
 
+/* The parser also skips white space in front of the request line, and more than one space inside
+ * it. Blank lines there are dangerous: it has measured the head before it skipped them, so what it
+ * takes for the next request is part of this one. The head is read into the same place of the
+ * thread's memory every time, aligned as malloc does it: a method that stands further in has
+ * something in front of it. */
+static bool request_line_intact(struct front_thread *thread, const struct mg_request_info *info) {
+    const char *method = info->request_method, *target = info->request_uri;
+    const char *version = info->http_version, *end = target + strlen(target);
+    if ((uintptr_t)method % alignof(max_align_t) != 0 ||
+        (thread->head_begin && (uintptr_t)method > thread->head_begin))
+        return false;
+    thread->head_begin = (uintptr_t)method;
+    if (info->query_string)
+        end = info->query_string + strlen(info->query_string);
+    const char *line_end = version + strlen(version);
+    return target == method + strlen(method) + 1 && version == end + 1 + strlen("HTTP/") &&
+           (info->num_headers < 1 || info->http_headers[0].name == line_end + 2);
+}
+
 static int handle(struct mg_connection *connection) {
     const struct mg_request_info *info = mg_get_request_info(connection);
     struct front_thread *thread = mg_get_thread_pointer(connection);
@@ -165,12 +168,14 @@ static int handle(struct mg_connection *connection) {
         .payload = -1,
         .started_ns = exchange_now_ns(),
     };
+    visitors_asked();
     size_t count = info->num_headers > 0 ? (size_t)info->num_headers : 0;
     for (size_t i = 0; i < count; i++)
         fields[i] = (struct screen_field){info->http_headers[i].name, info->http_headers[i].value};
     atomic_fetch_add(&thread->front->in_flight, 1);
-    if (!turned_away(&e, mg_get_user_connection_data(connection)))
-        gate_handle(&e, info->http_version, fields, count, headers_intact(info));
+    bool intact = request_line_intact(thread, info) && headers_intact(info);
+    if (!turned_away(&e))
+        gate_handle(&e, info->http_version, fields, count, intact);
     else
         exchange_finish(&e);
     if (e.close || !e.http_status)
@@ -249,6 +254,9 @@ enum status http_start(struct front *front, SSL_CTX *tls, const int *listeners, 
     }
     h->front = front;
     h->tls = tls;
+    status = visitors_watch(tls, front->sources, error);
+    if (status != STATUS_OK)
+        goto out;
     listener_ports(count, ports);
     snprintf(threads, sizeof threads, "%zu", http_threads(front->config));
     snprintf(timeout, sizeof timeout, "%" PRIu32, front->config->limits.request_timeout_ms);

@@ -379,7 +379,9 @@ static enum status read_parameters(struct parse *p, struct json_reader *r) {
                 return refuse_parameter(p, &member, true);
             has_timeout = true;
             status = json_reader_number(r, &number, p->error);
-            if (status == STATUS_OK && !json_number_u64(&number, &p->request->timeout_us))
+            if (status != STATUS_OK)
+                status = status_prefix(p->error, "parameter timeout, in microseconds: ");
+            else if (!json_number_u64(&number, &p->request->timeout_us))
                 status = status_fail(p->error, STATUS_INVALID,
                                      "parameter timeout is a whole number of microseconds");
         } else if (json_text_is(&member, "binary_data_output")) {
@@ -387,6 +389,8 @@ static enum status read_parameters(struct parse *p, struct json_reader *r) {
                 return refuse_parameter(p, &member, true);
             has_binary = true;
             status = json_reader_boolean(r, &p->all_binary, p->error);
+            if (status != STATUS_OK)
+                status = status_prefix(p->error, "parameter binary_data_output: ");
         } else {
             return refuse_parameter(p, &member, false);
         }

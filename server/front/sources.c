@@ -71,6 +71,13 @@ void sources_leave(struct sources *sources, struct source *source) {
     pthread_mutex_unlock(&sources->lock);
 }
 
+uint32_t sources_over(struct sources *sources, const struct source *source) {
+    pthread_mutex_lock(&sources->lock);
+    uint32_t open = source->open;
+    pthread_mutex_unlock(&sources->lock);
+    return open > sources->per_source ? open - sources->per_source : 0;
+}
+
 size_t sources_count(struct sources *sources) {
     pthread_mutex_lock(&sources->lock);
     size_t count = sources->count;

@@ -20,6 +20,8 @@ void sources_free(struct sources *sources);
  * False where that address has more than its share; it is counted all the same. */
 bool sources_enter(struct sources *sources, const char *address, struct source **source);
 void sources_leave(struct sources *sources, struct source *source);
+/* By how many its address is over its share; 0 where it is not. */
+uint32_t sources_over(struct sources *sources, const struct source *source);
 /* Connections counted now. */
 size_t sources_count(struct sources *sources);
 

@@ -4,6 +4,7 @@
 #include "base/message.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -63,17 +64,37 @@ static struct worker *find(const struct workers *workers, uint32_t number) {
     return NULL;
 }
 
-static void pass_payload(const struct worker *worker, uint64_t load, int payload) {
+/* Its socket does not block (launch's doing): false where the worker does not take messages. */
+static bool pass_payload(const struct worker *worker, uint64_t load, int payload) {
     struct message_worker_payload message = {.load = load};
     struct error error = {0};
-    if (message_send_worker_payload(worker->socket, &message, &payload, &error) != STATUS_OK)
-        log_warn("a payload did not reach worker %u: %s", worker->number, error.message);
+    enum status status = message_send_worker_payload(worker->socket, &message, &payload, &error);
+    if (status != STATUS_OK)
+        log_warn("a payload did not reach worker %u, which is dropped: %s", worker->number,
+                 error.message);
     close(payload);
+    return status == STATUS_OK;
+}
+
+static void remove_worker(struct workers *workers, struct worker *worker) {
+    ring_worker_gone(worker->ring);
+    pthread_mutex_lock(&workers->lock);
+    for (size_t i = 0; i < workers->count; i++)
+        if (workers->list[i] == worker) {
+            workers->list[i] = workers->list[--workers->count];
+            break;
+        }
+    close(worker->socket);
+    worker->socket = -1;
+    release_worker(worker);
+    pthread_cond_broadcast(&workers->changed);
+    pthread_mutex_unlock(&workers->lock);
 }
 
 enum status workers_add(struct workers *workers, uint32_t number, int socket, int ring_memory,
                         uint32_t slots, uint64_t slot_bytes, bool lock, struct error *error) {
     enum status status = STATUS_UNAVAILABLE;
+    bool takes = true;
     struct worker *worker = calloc(1, sizeof *worker);
     if (!worker) {
         close(socket);
@@ -93,12 +114,14 @@ enum status workers_add(struct workers *workers, uint32_t number, int socket, in
                 i++;
                 continue;
             }
-            pass_payload(worker, workers->waiting[i].load, workers->waiting[i].payload);
+            takes &= pass_payload(worker, workers->waiting[i].load, workers->waiting[i].payload);
             workers->waiting[i] = workers->waiting[--workers->waiting_count];
         }
         pthread_cond_broadcast(&workers->changed);
     }
     pthread_mutex_unlock(&workers->lock);
+    if (status == STATUS_OK && !takes)
+        remove_worker(workers, worker);
 out:
     if (status != STATUS_OK) {
         close(socket);
@@ -109,9 +132,9 @@ out:
 
 void workers_payload(struct workers *workers, uint32_t number, uint64_t load, int payload) {
     pthread_mutex_lock(&workers->lock);
-    struct worker *worker = find(workers, number);
+    struct worker *worker = find(workers, number), *deaf = NULL;
     if (worker) {
-        pass_payload(worker, load, payload);
+        deaf = pass_payload(worker, load, payload) ? NULL : worker;
     } else if (workers->waiting_count < WORKERS_PAYLOADS_MAX) {
         workers->waiting[workers->waiting_count].worker = number;
         workers->waiting[workers->waiting_count].load = load;
@@ -121,6 +144,8 @@ void workers_payload(struct workers *workers, uint32_t number, uint64_t load, in
         close(payload);
     }
     pthread_mutex_unlock(&workers->lock);
+    if (deaf) /* only this thread removes workers: it is still there */
+        remove_worker(workers, deaf);
 }
 
 size_t workers_poll(const struct workers *workers, struct pollfd *polls, size_t max) {
@@ -130,22 +155,8 @@ size_t workers_poll(const struct workers *workers, struct pollfd *polls, size_t 
     return count;
 }
 
-static void remove_worker(struct workers *workers, struct worker *worker) {
-    ring_worker_gone(worker->ring);
-    pthread_mutex_lock(&workers->lock);
-    for (size_t i = 0; i < workers->count; i++)
-        if (workers->list[i] == worker) {
-            workers->list[i] = workers->list[--workers->count];
-            break;
-        }
-    close(worker->socket);
-    worker->socket = -1;
-    release_worker(worker);
-    pthread_cond_broadcast(&workers->changed);
-    pthread_mutex_unlock(&workers->lock);
-}
-
-/* Keep a signature, in place of an older one of the same model. */
+/* Keep a signature, in place of an older one of the same model. One that is not understood is kept
+ * as that: whoever asks for the model is told, and the worker's other models go on. */
 static enum status keep_signature(struct workers *workers, struct worker *worker,
                                   const struct message_signature *message, struct error *error) {
     struct model *model = calloc(1, sizeof *model);
@@ -155,8 +166,10 @@ static enum status keep_signature(struct workers *workers, struct worker *worker
     enum status status = oip_signature_parse(message->signature.data, message->signature.size,
                                              &model->signature, error);
     if (status != STATUS_OK) {
-        free(model);
-        return status;
+        log_warn("worker %u told a signature that cannot be used: %s model=%" PRIu64,
+                 worker->number, error->message, message->model);
+        model->signature = NULL;
+        status = STATUS_OK;
     }
     pthread_mutex_lock(&workers->lock);
     for (struct model **at = &worker->models; *at; at = &(*at)->next) {
@@ -169,14 +182,18 @@ static enum status keep_signature(struct workers *workers, struct worker *worker
         break;
     }
     if (worker->model_count == WORKERS_MODELS_MAX) {
-        status = status_fail(error, STATUS_INVALID, "more than %d models", WORKERS_MODELS_MAX);
-        release_model(model);
-    } else {
-        model->next = worker->models;
-        worker->models = model;
-        worker->model_count++;
-        pthread_cond_broadcast(&workers->changed);
+        /* Nobody tells front that a model was unloaded: the one that was asked for longest ago. */
+        struct model **last = &worker->models;
+        while ((*last)->next)
+            last = &(*last)->next;
+        release_model(*last);
+        *last = NULL;
+        worker->model_count--;
     }
+    model->next = worker->models;
+    worker->models = model;
+    worker->model_count++;
+    pthread_cond_broadcast(&workers->changed);
     pthread_mutex_unlock(&workers->lock);
     return status;
 }
@@ -203,11 +220,17 @@ void workers_readable(struct workers *workers, int socket, void *buffer, size_t 
     remove_worker(workers, worker);
 }
 
-static struct model *find_model(const struct worker *worker, uint64_t handle) {
-    for (struct model *model = worker->models; model; model = model->next)
-        if (model->handle == handle)
-            return model;
-    return NULL;
+/* What is found goes to the front of the list: the end is what nobody asks for. */
+static struct model *find_model(struct worker *worker, uint64_t handle) {
+    struct model **at = &worker->models, *found;
+    while ((found = *at) && found->handle != handle)
+        at = &found->next;
+    if (found) {
+        *at = found->next;
+        found->next = worker->models;
+        worker->models = found;
+    }
+    return found;
 }
 
 enum status workers_borrow(struct workers *workers, uint32_t number, uint64_t handle,
@@ -224,11 +247,15 @@ enum status workers_borrow(struct workers *workers, uint32_t number, uint64_t ha
         if (model || pthread_cond_timedwait(&workers->changed, &workers->lock, &until) != 0)
             break;
     }
-    if (model) {
+    bool usable = model && model->signature;
+    if (usable) {
         worker->users++;
         model->users++;
     }
     pthread_mutex_unlock(&workers->lock);
+    if (model && !usable)
+        return status_fail(error, STATUS_UNSERVABLE,
+                           "the names or types of the model's inputs and outputs cannot be served");
     if (!model)
         return status_fail(error, STATUS_UNAVAILABLE,
                            "the model's process has just ended; try again");

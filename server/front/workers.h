@@ -59,10 +59,12 @@ void workers_payload(struct workers *workers, uint32_t number, uint64_t load, in
 /* For poll(2): the sockets of up to `max` workers; returns how many. Only the thread that adds and
  * removes workers may call this and workers_readable. */
 size_t workers_poll(const struct workers *workers, struct pollfd *polls, size_t max);
-/* Take what lies on the socket of one of them; a worker that closed or misbehaved is removed. */
+/* Take what lies on the socket of one of them; a worker that closed or sent what is no message is
+ * removed, and so is one that does not take a payload. Its sockets never make front wait. */
 void workers_readable(struct workers *workers, int socket, void *buffer, size_t buffer_size);
 
-/* STATUS_UNAVAILABLE where the worker is gone or did not tell of that model in time. */
+/* STATUS_UNAVAILABLE where the worker is gone or did not tell of that model in time,
+ * STATUS_UNSERVABLE where what it told of it is not understood. */
 MUST_USE enum status workers_borrow(struct workers *workers, uint32_t number, uint64_t model,
                                     struct borrowed *borrowed, struct error *error);
 void workers_return(struct workers *workers, struct borrowed *borrowed);

@@ -114,6 +114,11 @@ static void run(const struct child_plan *plan, int gate, int launch) {
     sigset_t none;
     if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0)
         _exit(1);
+    /* Launch is not dumpable, and so neither is its child: then only root could attach. Until it
+     * has, the child says so and waits; exec and the sandbox set the flag anew. */
+    if (child_traced(plan->role) &&
+        (prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) != 0 || write(launch, "d", 1) != 1))
+        _exit(1);
     if (read(gate, &go, 1) != 1) /* launch is gone, or could not attach */
         _exit(1);
     snprintf(role, sizeof role, "%s", message_role_name(plan->role));
@@ -146,6 +151,7 @@ enum status child_start(const struct child_plan *plan, pid_t *pid, int *socket,
     const int room = SOCKET_BYTES;
     enum status status = STATUS_OK;
     pid_t child = -1;
+    char traceable;
     if (plan->descriptor_count > CHILD_DESCRIPTORS_MAX)
         return status_fail(error, STATUS_INTERNAL, "too many descriptors for a process");
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0 ||
@@ -167,8 +173,12 @@ enum status child_start(const struct child_plan *plan, pid_t *pid, int *socket,
                              strerror(errno));
         goto out;
     }
+    close(pair[1]); /* or the end of a child that dies at once would go unseen */
+    pair[1] = -1;
     if (child_traced(plan->role))
-        status = trace_attach(child, error);
+        status = read(pair[0], &traceable, 1) == 1
+                     ? trace_attach(child, error)
+                     : status_fail(error, STATUS_UNAVAILABLE, "a new process went away at once");
     if (status == STATUS_OK && write(gate[1], "g", 1) != 1)
         status = status_fail(error, STATUS_UNAVAILABLE, "a new process went away at once");
     if (status != STATUS_OK) {

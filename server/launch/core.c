@@ -128,8 +128,15 @@ static void introduce(struct launch *launch, enum role one, enum role other) {
         core_kill(launch, one);
         return;
     }
-    if (one == ROLE_KEEPER) /* it answers in one thread and waits for nobody */
-        (void)fcntl(pair[0], F_SETFL, O_NONBLOCK);
+    /* Keeper answers in one thread, and ledger serves every tenant in one: neither ever waits for
+     * somebody who does not read. The flag belongs to that end alone. */
+    if (fcntl(pair[one == ROLE_KEEPER ? 0 : 1], F_SETFL, O_NONBLOCK) != 0) {
+        log_error("a socket cannot be set up: %s is ended", message_role_name(one));
+        close(pair[0]);
+        close(pair[1]);
+        core_kill(launch, one);
+        return;
+    }
     int one_socket = launch->core[one].socket, other_socket = launch->core[other].socket;
     if (one == ROLE_KEEPER) {
         const struct message_keeper_ledger to_keeper = {0};

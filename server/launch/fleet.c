@@ -17,6 +17,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#define SOCKET_ROOM (1 << 20) /* for LOADs that a worker has not read yet */
+
 /* A JSON number of two bytes ("1,") becomes eight in a tensor, but such bodies are not the large
  * ones; twice the body for inputs and outputs together, and something over for small bodies. Front
  * and worker refuse what does not fit. The memory is sparse: what is not used is not there. */
@@ -75,7 +77,7 @@ static void start(struct launch *launch, struct worker *worker, uint64_t now) {
     size_t ring;
     struct error error;
     worker->wanted = false;
-    worker->stopped = worker->introduced = false;
+    worker->stopped = worker->forgiven = worker->introduced = false;
     worker->number = plan.worker;
     backoff_started(&worker->backoff, now);
     enum status status = ring_size(config->worker.slots, fleet_slot_bytes(config), &ring, &error);
@@ -130,6 +132,14 @@ static bool core_takes(const struct launch *launch, enum role role) {
     return launch->core[role].pid > 0 && launch->core[role].ready;
 }
 
+/* The end of a pair that keeper, ledger or front gets: each serves all tenants, so none of them may
+ * wait for a worker that does not read (one that is stopped, or that was broken into). */
+static void never_waits(int end) {
+    const int room = SOCKET_ROOM;
+    (void)fcntl(end, F_SETFL, O_NONBLOCK);
+    (void)setsockopt(end, SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
+}
+
 /* Each returns false where the worker must be ended. A core role that does not take its message is
  * ended itself; its successor is introduced again. */
 static bool to_keeper(struct launch *launch, struct worker *worker) {
@@ -142,7 +152,7 @@ static bool to_keeper(struct launch *launch, struct worker *worker) {
         return true;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
         return false;
-    (void)fcntl(pair[0], F_SETFL, O_NONBLOCK); /* keeper answers in one thread, waits for nobody */
+    never_waits(pair[0]);
     if (message_send_keeper_worker(launch->core[ROLE_KEEPER].socket, &there, &pair[0], &error) !=
         STATUS_OK)
         core_kill(launch, ROLE_KEEPER);
@@ -165,6 +175,7 @@ static bool to_front(struct launch *launch, struct worker *worker) {
         return true;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
         return false;
+    never_waits(pair[0]);
     enum status status = ring_create(config->worker.slots, slot_bytes, &ring, &error);
     if (status == STATUS_OK) {
         const int front_gets[] = {pair[0], ring}, worker_gets[] = {pair[1], ring};
@@ -190,6 +201,7 @@ static bool to_ledger(struct launch *launch, struct worker *worker) {
         return false; /* a new ledger starts from no workers */
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
         return false;
+    never_waits(pair[1]);
     enum status status = message_send_worker_ledger(worker->socket, &here, &pair[0], &error);
     if (status == STATUS_OK && message_send_ledger_worker(launch->core[ROLE_LEDGER].socket, &there,
                                                           &pair[1], &error) != STATUS_OK)
@@ -242,7 +254,7 @@ void fleet_kill_all(struct launch *launch) {
         struct worker *w = &launch->workers[i];
         w->wanted = false;
         if (w->used && w->pid > 0) {
-            w->stopped = true;
+            w->stopped = w->forgiven = true;
             end(w);
         }
     }
@@ -254,9 +266,15 @@ void fleet_died(struct launch *launch, struct worker *worker, const char *how, u
     worker->socket = -1;
     worker->pid = 0;
     worker->introduced = false;
-    if (worker->stopped) {
+    if (worker->forgiven) {
         worker->backoff.not_before = now;
         log_info("ended role=worker worker=%u tenant=%s", worker->number, worker->tenant);
+    } else if (worker->stopped) {
+        /* Ledger stops one that hangs, too: a model that always hangs must not be started over and
+         * over without a pause. */
+        pause = backoff_died(&worker->backoff, now);
+        log_info("ended role=worker worker=%u tenant=%s retry_ms=%u", worker->number,
+                 worker->tenant, pause);
     } else {
         pause = backoff_died(&worker->backoff, now);
         log_warn("died role=worker worker=%u tenant=%s how=\"%s\" retry_ms=%u", worker->number,

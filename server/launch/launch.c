@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
@@ -58,6 +59,8 @@ static void on_core(struct launch *launch, enum role role, uint64_t now) {
 }
 
 static void on_worker(struct launch *launch, struct worker *worker) {
+    if (worker->pid == 0)
+        return; /* reaped meanwhile */
     uint8_t buffer[MESSAGE_SMALL_MAX];
     struct message message;
     struct error error;
@@ -92,6 +95,10 @@ static void reap(struct launch *launch, uint64_t now) {
         char how[64];
         describe(status, how, sizeof how);
         struct worker *worker = fleet_by_pid(launch, pid);
+        /* Ledger may have seen a crash, and asked for the worker's end, before it could be reaped.
+         */
+        if (worker && !(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL))
+            worker->stopped = false;
         if (worker)
             fleet_died(launch, worker, how, now);
         for (enum role role = ROLE_KEEPER; role < ROLE_WORKER; role++)
@@ -213,18 +220,22 @@ static void turn(struct launch *launch, int signals, struct pollfd *polls, void 
     if (poll(polls, count, next_due(launch, now)) < 0 && errno != EINTR)
         return;
     now = backoff_now();
-    for (nfds_t i = 1; i < count; i++) {
+    /* The dead first: a worker that crashed must count as that, also where ledger has noticed and
+     * asks for its end. Then workers before the others: on ledger's word a new one may take the
+     * place, and the descriptor, of one that is in this list. */
+    if (polls[0].revents & POLLIN) /* before reap: a SIGCHLD that is read must be looked into */
+        on_signal(launch, signals, now);
+    reap(launch, now);
+    for (nfds_t i = count - 1; i >= 1; i--) {
         /* A socket at its end stays readable until the process is reaped: do not read it again. */
         if (!(polls[i].revents & (POLLIN | POLLHUP | POLLERR)))
             continue;
-        if (i <= CORE_COUNT)
-            on_core(launch, (enum role)(ROLE_KEEPER + i - 1), now);
-        else
+        enum role role = (enum role)(ROLE_KEEPER + i - 1);
+        if (i > CORE_COUNT)
             on_worker(launch, owners[i]);
+        else if (launch->core[role].pid > 0)
+            on_core(launch, role, now);
     }
-    if (polls[0].revents & POLLIN)
-        on_signal(launch, signals, now);
-    reap(launch, now);
     advance(launch, now);
 }
 
@@ -244,9 +255,16 @@ int launch_main(const struct config *config) {
         launch->core[role].socket = -1;
     if (resources_open(config, &launch->resources, &error) != STATUS_OK) {
         log_error("cannot start: %s", error.message);
+        launch->exit_status = status_exit(error.status);
         goto out;
     }
     allow_descriptors();
+    /* It holds every role's sockets for a moment: no process of the same user may look into it, and
+     * no crash leaves its memory in a file. */
+    if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) {
+        log_error("cannot start: dumps cannot be turned off (%s)", strerror(errno));
+        goto out;
+    }
     sigemptyset(&mask);
     sigaddset(&mask, SIGCHLD);
     sigaddset(&mask, SIGTERM);

@@ -30,7 +30,8 @@ struct worker {
     int socket;
     bool wanted;     /* ledger asked for it, and it waits for the end of its pause */
     bool introduced; /* ready, and known to the others */
-    bool stopped;    /* on purpose: its end is no failure */
+    bool stopped;    /* on purpose, by ledger's word */
+    bool forgiven;   /* ended with its ledger or the server: it starts again without a pause */
     struct backoff backoff;
 };
 

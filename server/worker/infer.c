@@ -137,8 +137,7 @@ static void serve(struct runner *r, uint32_t slot) {
     enum status status = answer(r, slot, &error);
     r->response.status = (uint32_t)status;
     if (status != STATUS_OK) {
-        r->response.output_count = 0;
-        r->response.output_end = 0;
+        r->response.output_count = 0; /* output_end stays: front wipes up to there */
         memcpy(r->response.message, error.message, sizeof r->response.message);
     }
     ring_complete(r->options->ring, slot, &r->response);

@@ -100,9 +100,18 @@ bool loading_complete(const struct loading *loading) {
     return loading->asked && loading->payload >= 0 && loading->file_key;
 }
 
+struct loading *loading_orphan(const struct loading_table *table, uint64_t now_ms) {
+    for (size_t i = 0; i < LOADING_MAX; i++)
+        if (table->entries[i] && !table->entries[i]->asked &&
+            now_ms - table->entries[i]->began_ms >= LOADING_PATIENCE_MS)
+            return table->entries[i];
+    return NULL;
+}
+
 struct loading *loading_late(const struct loading_table *table, uint64_t now_ms) {
     for (size_t i = 0; i < LOADING_MAX; i++)
-        if (table->entries[i] && now_ms - table->entries[i]->began_ms >= LOADING_PATIENCE_MS)
+        if (table->entries[i] && table->entries[i]->asked &&
+            now_ms - table->entries[i]->began_ms >= LOADING_PATIENCE_MS)
             return table->entries[i];
     return NULL;
 }

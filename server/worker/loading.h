@@ -51,8 +51,11 @@ MUST_USE struct loading *loading_key(struct loading_table *table, uint64_t load,
 
 bool loading_complete(const struct loading *loading);
 struct loading *loading_find(const struct loading_table *table, uint64_t load);
-/* The oldest entry that has waited too long, or NULL. */
+/* A load that was asked for and has waited too long, or NULL. */
 struct loading *loading_late(const struct loading_table *table, uint64_t now_ms);
+/* A payload that has waited too long for its LOAD: nobody expects an answer about it. Front may
+ * have been started again, and have sent once more what was given up here meanwhile. */
+struct loading *loading_orphan(const struct loading_table *table, uint64_t now_ms);
 /* Out of the table; the entry is then the caller's, for loading_free. */
 void loading_take(struct loading_table *table, struct loading *loading);
 void loading_free(struct loading *loading); /* wipes the key, closes the payload; NULL is fine */

@@ -1,6 +1,7 @@
 #include "server/worker/plaintext.h"
 
 #include "crypto/stream.h"
+#include "server/worker/region.h"
 
 #include <errno.h>
 #include <string.h>
@@ -62,8 +63,10 @@ enum status plaintext_open(struct loading *loading, unsigned threads, struct pla
         status = status_fail(error, STATUS_UNSERVABLE, "the sealed model is empty");
         goto out;
     }
-    if ((status = secret_arena_new((size_t)plain, NULL, &made.arena, error)) != STATUS_OK)
+    if (secret_arena_new((size_t)plain, NULL, &made.arena, error) != STATUS_OK) {
+        status = region_refused(loading->load, plain, error);
         goto out;
+    }
     made.size = (size_t)plain;
     made.data = secret_arena_alloc(made.arena, made.size);
     if (!made.data) {

@@ -1,5 +1,6 @@
 #include "server/worker/region.h"
 
+#include "base/log.h"
 #include "crypto/secret.h"
 
 #include <linux/capability.h>
@@ -35,11 +36,22 @@ struct secret_region {
 static struct secret_region *secret_regions;
 static pthread_mutex_t secret_mutex = PTHREAD_MUTEX_INITIALIZER;
 
+enum status region_refused(uint64_t load, uint64_t bytes, struct error *error) {
+    log_error("a model does not get its memory load=%llu reason=\"%s\"", (unsigned long long)load,
+              error->message);
+    return status_fail(error, STATUS_UNAVAILABLE,
+                       "the model needs %llu MiB of locked memory, more than this server gives a "
+                       "tenant",
+                       (unsigned long long)((bytes + (1 << 20) - 1) >> 20));
+}
+
 static void *secret_acquire(void *context, size_t size) {
     struct secret_region *region = calloc(1, sizeof *region);
+    struct error error = {0};
     (void)context;
-    if (!region || secret_arena_new(size, NULL, &region->arena, NULL) != STATUS_OK ||
+    if (!region || secret_arena_new(size, NULL, &region->arena, &error) != STATUS_OK ||
         !(region->data = secret_arena_alloc(region->arena, size))) {
+        log_error("no memory for weights: %s", error.status ? error.message : "out of memory");
         if (region)
             secret_arena_free(region->arena);
         free(region);

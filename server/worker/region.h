@@ -16,11 +16,16 @@
 #include "engine/model/memory.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /* Reads capabilities and limits: before the sandbox. */
 void region_init(void);
 /* Whether locked memory is without limit here. */
 bool region_locks(void);
+
+/* Secret memory was refused: the whole reason, which names limits of the machine, goes to the log,
+ * and `error` then says what the model's tenant may know. STATUS_UNAVAILABLE. */
+MUST_USE enum status region_refused(uint64_t load, uint64_t bytes, struct error *error);
 
 struct memory region_secret(void);
 struct memory region_activation(void);

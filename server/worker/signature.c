@@ -67,12 +67,13 @@ static enum status put_name(struct str name, const char *what, size_t index, str
         if (n == 0)
             return status_fail(error, STATUS_UNSERVABLE, "%s %zu: its name is not UTF-8", what,
                                index);
+        if (s[i] < 0x20 || s[i] == 0x7f)
+            return status_fail(error, STATUS_UNSERVABLE,
+                               "%s %zu: its name has the control character %u at byte %zu", what,
+                               index, s[i], i);
         if (s[i] == '"' || s[i] == '\\')
             buf_u8(out, '\\');
-        if (s[i] < 0x20 || s[i] == 0x7f)
-            buf_printf(out, "\\u%04x", s[i]);
-        else
-            buf_bytes(out, s + i, n);
+        buf_bytes(out, s + i, n);
         i += n;
     }
     buf_u8(out, '"');
@@ -92,6 +93,9 @@ static enum status put_port(const struct session_port *port, const char *what, s
     if (status != STATUS_OK)
         return status;
     buf_printf(out, ",\"datatype\":\"%s\",\"shape\":[", datatype);
+    if (port->type.rank > RING_RANK_MAX)
+        return status_fail(error, STATUS_UNSERVABLE, "%s %zu has %d dimensions, at most %d", what,
+                           index, port->type.rank, RING_RANK_MAX);
     if (port->type.rank < 0)
         buf_string(out, "-1");
     for (int i = 0; i < port->type.rank; i++)
@@ -104,6 +108,10 @@ enum status signature_write(const struct session *session, const uint32_t *outpu
                             size_t output_count, struct buf *out, struct error *error) {
     size_t input_count = session_input_count(session);
     enum status status = STATUS_OK;
+    if (input_count == 0 || output_count == 0)
+        return status_fail(error, STATUS_UNSERVABLE,
+                           "the model has no %s, at least one is needed to serve it",
+                           input_count == 0 ? "inputs" : "outputs that an answer can carry");
     if (input_count > RING_TENSORS_MAX)
         return status_fail(error, STATUS_UNSERVABLE, "the model has %zu inputs, at most %d",
                            input_count, RING_TENSORS_MAX);

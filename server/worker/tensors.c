@@ -134,7 +134,9 @@ enum status tensors_out(const struct tensors_out *to, const struct value *values
             continue;
         struct ring_tensor *tensor = &response->outputs[count];
         *tensor = (struct ring_tensor){.index = (uint32_t)i};
-        if (write_output(to, &values[to->outputs[i]], tensor, &end, error) != STATUS_OK)
+        enum status status = write_output(to, &values[to->outputs[i]], tensor, &end, error);
+        response->output_end = end; /* also on failure: what was written must be wiped */
+        if (status != STATUS_OK)
             return status_prefix(error, "output \"%s\": ",
                                  graph_name_text(session_output(to->session, to->outputs[i])->name,
                                                  name, sizeof name));

@@ -26,7 +26,8 @@ struct tensors_out {
     uint64_t capacity; /* of the slot */
 };
 /* values are the session's outputs. Fills outputs, output_count and output_end of the response;
- * STATUS_TOO_LARGE where they do not fit the slot. */
+ * STATUS_TOO_LARGE where they do not fit the slot. On failure output_end tells how far the slot was
+ * written. */
 MUST_USE enum status tensors_out(const struct tensors_out *to, const struct value *values,
                                  struct ring_response *response, struct error *error);
 

@@ -3,7 +3,9 @@
  *
  * What a death of another process means here: launch gone, this process ends; ledger gone, launch
  * ends this process; keeper gone, open models go on and whoever waits for a key asks the next
- * keeper; front gone, open models stay and a new ring comes with the next front. */
+ * keeper; front gone, open models stay and a new ring comes with the next front. A front that lives
+ * and has dropped this worker sends none: after a while this process ends, and launch starts a new
+ * one. */
 #include "base/config.h"
 #include "base/log.h"
 #include "base/role.h"
@@ -25,6 +27,7 @@
 #include <unistd.h>
 
 #define TICK_S 5
+#define ALONE_MS 10000 /* how long the next front may take */
 #define RUNNERS_MAX 16
 #define ENGINE_THREADS_MAX 64
 
@@ -35,9 +38,10 @@ struct worker {
     struct loading_table loadings;
     struct resident_table *table;
     struct loader *loader;
-    struct infer *infer; /* NULL while front is not there */
-    uint8_t *buffer;     /* MESSAGE_MAX bytes */
-    uint8_t *key_buffer; /* secret memory: what the keeper sends */
+    struct infer *infer;     /* NULL while front is not there */
+    uint8_t *buffer;         /* MESSAGE_MAX bytes */
+    uint8_t *key_buffer;     /* secret memory: what the keeper sends */
+    uint64_t alone_since_ms; /* front's socket came to its end then; 0: it is there */
     bool leaving;
 };
 
@@ -109,6 +113,8 @@ static void on_file_key(struct worker *w, const struct message_file_key *answer)
         return;
     }
     if (!loading_key(&w->loadings, answer->load, answer->key, &error)) {
+        if (error.status == STATUS_UNAVAILABLE)
+            (void)!region_refused(answer->load, loading->payload_bytes, &error);
         give_up(w, answer->load, loading, &error);
         return;
     }
@@ -120,6 +126,10 @@ static void drop_late(struct worker *w) {
     struct error error;
     status_fail(&error, STATUS_UNAVAILABLE,
                 "the model could not be loaded: a part of the server did not answer in time");
+    while ((loading = loading_orphan(&w->loadings, now_ms()))) {
+        loading_take(&w->loadings, loading);
+        loading_free(loading);
+    }
     while ((loading = loading_late(&w->loadings, now_ms()))) {
         log_warn("a load is given up load=%llu", (unsigned long long)loading->load);
         give_up(w, loading->load, loading, &error);
@@ -163,6 +173,7 @@ static void on_front(struct worker *w, struct message *message) {
         goto failed;
     }
     links_set(&w->links, &w->links.front, take(message, 0));
+    w->alone_since_ms = 0;
     resident_each(w->table, send_signature, &w->links);
     return;
 failed:
@@ -251,9 +262,16 @@ static int serve(struct worker *w) {
         for (size_t i = 1; i < 4; i++)
             /* Not one that on_launch has replaced: what was readable is another socket then. */
             if (polls[i].revents && polls[i].fd == *sockets[i] && !polls[0].revents &&
-                !on_sibling(w, roles[i], polls[i].fd))
+                !on_sibling(w, roles[i], polls[i].fd)) {
                 links_set(&w->links, sockets[i], -1);
+                if (roles[i] == ROLE_FRONT)
+                    w->alone_since_ms = now_ms();
+            }
         drop_late(w);
+        if (w->alone_since_ms && now_ms() - w->alone_since_ms >= ALONE_MS) {
+            log_error("front has closed its socket and none came after it: this worker ends");
+            return 1;
+        }
     }
     return 0;
 }

@@ -152,6 +152,12 @@ Test(boundary, keeper_signs_only_the_recipient_that_is_sealed) {
     cr_assert(strncmp(refused, expected, strlen(expected)) == 0, "%s", refused);
     refused = server_ask(&s, "sign %s acme %s wrapped-acme", SERVER_GLOBEX, acme);
     cr_assert(strncmp(refused, expected, strlen(expected)) == 0, "%s", refused);
+    refused = server_ask(&s, "sign %s globex %s wrapped-acme", SERVER_ACME, acme);
+    cr_assert(strncmp(refused, expected, strlen(expected)) == 0, "another name: %s", refused);
+    cr_assert(strstr(refused, "another name"), "%s", refused);
+    refused = server_ask(&s, "sign %s acme %s wrapped-nameless", SERVER_ACME, acme);
+    cr_assert(strncmp(refused, expected, strlen(expected)) == 0, "no name: %s", refused);
+    cr_assert(strstr(refused, "holds no name"), "%s", refused);
 }
 
 Test(boundary, nonsense_costs_the_socket) {
@@ -337,11 +343,11 @@ Test(boundary, a_dead_worker_is_announced_and_waits_longer_each_time) {
         cr_assert_eq(gone, number);
         cr_assert_eq(retry, pause);
     }
-    /* One that is stopped on purpose is no failure. */
+    /* Ledger stops one that hangs: a model that always hangs gets no better treatment. */
     start_worker(SERVER_ACME);
     cr_assert_str_eq(server_ask(&s, "stop %s", SERVER_ACME), "ok");
     cr_assert_eq(sscanf(server_ask(&s, "gone"), "gone %u %u", &gone, &retry), 2);
-    cr_assert_eq(retry, 0);
+    cr_assert_eq(retry, 800);
 }
 
 Test(boundary, models_survive_keeper_and_front) {
@@ -365,6 +371,28 @@ Test(boundary, models_survive_keeper_and_front) {
     server_log_has(&s, at, "answer status=0/0");
     cr_assert_eq(server_pid(&s, "worker"), worker);
     cr_assert_eq(kill(worker, 0), 0);
+}
+
+/* Launch is held up, so no front comes after the one that dies: as if a living front had dropped
+ * the worker, which must then not stay for ever with nobody to ask it. */
+Test(boundary, a_worker_that_has_no_front_any_more_ends) {
+    char commitment[65];
+    server_start(&s);
+    start_worker(SERVER_ACME);
+    load_first("a", commitment);
+    server_log_has(&s, 0, "answer status=0/0");
+    usleep(500000); /* it is at rest: its threads are made, launch has let all of them go on */
+    pid_t worker = server_pid(&s, "worker");
+    kill(s.pid, SIGSTOP);
+    kill(server_pid(&s, "front"), SIGKILL);
+    usleep(5000000);
+    cr_expect_neq(state_of(worker), 'Z', "it waits for the next front");
+    for (int i = 0; i < 150 && state_of(worker) != 'Z'; i++)
+        usleep(100000);
+    cr_expect_eq(state_of(worker), 'Z', "%c", state_of(worker));
+    kill(s.pid, SIGCONT);
+    server_log_has(&s, 0, "front has closed its socket and none came after it");
+    server_log_has(&s, 0, "died role=worker");
 }
 
 Test(boundary, workers_end_with_the_ledger) {
@@ -395,7 +423,7 @@ Test(boundary, all_die_with_launch) {
 Test(boundary, a_wrong_root_is_an_error_at_the_start) {
     uint8_t text[1024];
     struct buf out = buf_of(text, sizeof text);
-    age_keyfile_write(&out, s.acme, NULL);
+    age_keyfile_write(&out, s.acme, NULL, NULL);
     server_file(&s, "root.txt", out.data, out.size);
     cr_assert_eq(server_fails(&s), 1);
     cr_assert(strstr(s.text, "the signing key cannot be opened with the root identity"), "%s",
@@ -406,6 +434,39 @@ Test(boundary, a_readable_root_identity_is_refused) {
     char path[128];
     snprintf(path, sizeof path, "%s/root.txt", s.folder);
     chmod(path, 0644);
-    cr_assert_eq(server_fails(&s), 1);
+    cr_assert_eq(server_fails(&s), status_exit(STATUS_FORBIDDEN));
     cr_assert(strstr(s.text, "can be read by others (mode 0644), expected 0600"), "%s", s.text);
+}
+
+/* --- launch itself ------------------------------------------------------------------------------
+ */
+
+/* Without a suite of its own set-up: the folder is made as the user that serves it. */
+TestSuite(ordinary, .timeout = 60);
+
+/* It holds the sockets of all roles; the owner of its files under /proc is root only where it can
+ * not be dumped, and then nobody else of its user can look into it. */
+Test(ordinary, no_process_of_the_server_can_be_dumped) {
+    static const char *const roles[] = {"keeper", "ledger", "front", "worker"};
+    char path[64];
+    struct stat info;
+    if (geteuid() == 0) {
+        cr_assert_eq(setresgid(65534, 65534, 65534), 0);
+        cr_assert_eq(setresuid(65534, 65534, 65534), 0);
+        if (access(BOUNDARY_SERVER, X_OK) != 0)
+            cr_skip_test("an ordinary user cannot reach the build folder");
+    }
+    server_prepare(&s);
+    server_start(&s);
+    start_worker(SERVER_ACME);
+    snprintf(path, sizeof path, "/proc/%d/maps", (int)s.pid);
+    cr_assert_eq(stat(path, &info), 0);
+    cr_expect_eq(info.st_uid, 0, "launch can be dumped");
+    for (size_t i = 0; i < 4; i++) {
+        snprintf(path, sizeof path, "/proc/%d/maps", (int)server_pid(&s, roles[i]));
+        cr_assert_eq(stat(path, &info), 0);
+        cr_expect_eq(info.st_uid, 0, "%s can be dumped", roles[i]);
+    }
+    cr_assert_eq(server_stop(&s), 0, "%s", s.text);
+    server_remove(&s);
 }

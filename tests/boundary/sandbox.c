@@ -258,10 +258,58 @@ Test(sandbox, no_new_code_and_no_new_process) {
     }
 }
 
+/* --- looking in from outside ------------------------------------------------------------------ */
+
+/* Files under /proc/PID of a process that may be dumped belong to its user, who may then also
+ * attach to it; those of one that may not belong to root. */
+static void sleep_in_sandbox(const char *role, int ready, bool enters) {
+    int store = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    /* As an ordinary user, or root's own files would say nothing. The change of user clears the
+     * flag, which exec would set again. */
+    if (geteuid() == 0 &&
+        (setresgid(65534, 65534, 65534) != 0 || setresuid(65534, 65534, 65534) != 0))
+        _exit(3);
+    if (prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) != 0)
+        _exit(4);
+    alarm(20);
+    dup2(ready, 2); /* where every role may write */
+    if (enters)
+        enter(role, store);
+    (void)!write(2, "r", 1);
+    for (;;) /* no call that every policy names would wait */
+        __asm__ volatile("");
+}
+
+static uid_t owner_of_sleeper(const char *role, bool enters) {
+    int pipes[2], status;
+    char path[32], byte;
+    struct stat info = {.st_uid = 1};
+    cr_assert_eq(pipe(pipes), 0);
+    pid_t child = fork();
+    if (child == 0)
+        sleep_in_sandbox(role, pipes[1], enters);
+    close(pipes[1]);
+    cr_assert_eq(read(pipes[0], &byte, 1), 1, "%s: the sandbox did not engage", role);
+    snprintf(path, sizeof path, "/proc/%d/maps", (int)child);
+    cr_expect_eq(stat(path, &info), 0);
+    kill(child, SIGKILL);
+    cr_assert_eq(waitpid(child, &status, 0), child);
+    close(pipes[0]);
+    return info.st_uid;
+}
+
+Test(sandbox, no_role_can_be_dumped) {
+    static const char *const roles[] = {"keeper", "ledger", "front", "worker"};
+    for (size_t r = 0; r < 4; r++) {
+        cr_expect_neq(owner_of_sleeper(roles[r], false), 0, "the trial itself does not work");
+        cr_expect_eq(owner_of_sleeper(roles[r], true), 0, "%s can be dumped", roles[r]);
+    }
+}
+
 /* --- files ------------------------------------------------------------------------------------ */
 
 /* Bits: 1 a file in the folder could not be made, 2 one outside could, 4 one outside could be
- * read, 8 the folder could be left by "..", 16 a program could be opened for execution. */
+ * read, 8 the folder could be left by "..". */
 static int files(const char *outside) {
     char inside[128];
     int wrong = 0, fd;
@@ -276,9 +324,15 @@ static int files(const char *outside) {
     snprintf(inside, sizeof inside, "%s/../made", folder);
     if (open(inside, O_RDWR | O_CREAT, 0600) >= 0)
         wrong |= 8;
-    if (mkdir(outside, 0700) == 0 || rename(folder, outside) == 0)
-        wrong |= 16;
     return wrong;
+}
+
+static int make_folder(const char *outside) {
+    return mkdir(outside, 0700) == 0;
+}
+
+static int rename_folder(const char *outside) {
+    return rename(folder, outside) == 0;
 }
 
 Test(sandbox, ledger_writes_in_the_store_alone) {
@@ -286,7 +340,10 @@ Test(sandbox, ledger_writes_in_the_store_alone) {
     cr_assert(mkdtemp(outside));
     char path[128];
     snprintf(path, sizeof path, "%s/made", outside);
-    cr_assert_eq(in_sandbox("ledger", files, path), 0);
+    int wrong = in_sandbox("ledger", files, path);
+    cr_expect_eq(wrong, 0, "bits %d", wrong);
+    cr_expect_eq(in_sandbox("ledger", make_folder, path), -SIGSYS);
+    cr_expect_eq(in_sandbox("ledger", rename_folder, path), -SIGSYS);
     rmdir(outside);
 }
 

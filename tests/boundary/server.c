@@ -93,10 +93,10 @@ size_t server_model(uint8_t *out, size_t capacity, uint8_t shift) {
 /* --- preparing -------------------------------------------------------------------------------- */
 
 static void write_identity(struct server *s, const char *name, const struct age_identity *identity,
-                           const char *tenant) {
+                           const char *tenant, const char *tenant_name) {
     uint8_t text[1024];
     struct buf out = buf_of(text, sizeof text);
-    age_keyfile_write(&out, identity, tenant);
+    age_keyfile_write(&out, identity, tenant, tenant_name);
     if (tenant)
         seal_text(s, name, &s->root->recipient, out.data, out.size);
     else
@@ -119,9 +119,10 @@ void server_prepare(struct server *s) {
     s->acme = age_x25519_generate(&error);
     s->globex = age_x25519_generate(&error);
     must(s->root && s->acme && s->globex);
-    write_identity(s, "root.txt", s->root, NULL);
-    write_identity(s, "wrapped-acme", s->acme, SERVER_ACME);
-    write_identity(s, "wrapped-globex", s->globex, SERVER_GLOBEX);
+    write_identity(s, "root.txt", s->root, NULL, NULL);
+    write_identity(s, "wrapped-acme", s->acme, SERVER_ACME, "acme");
+    write_identity(s, "wrapped-nameless", s->acme, SERVER_ACME, NULL);
+    write_identity(s, "wrapped-globex", s->globex, SERVER_GLOBEX, "globex");
     must(note_generate("boundary.test", &signer, &error) == STATUS_OK);
     s->verifier = signer.verifier;
     note_signer_format(&signer, &key);

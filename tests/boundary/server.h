@@ -30,7 +30,8 @@ struct server {
 };
 
 /* Folder, keys, configuration and files: header-NAME, payload-NAME for models a and b (sealed to
- * acme) and g (sealed to globex); wrapped-acme, wrapped-globex. */
+ * acme) and g (sealed to globex); wrapped-acme, wrapped-globex, and wrapped-nameless (acme's uid,
+ * no name). */
 void server_prepare(struct server *s);
 /* A folder as `strongroom init` makes it, and the real strongroomd. */
 void server_prepare_real(struct server *s, const char *strongroom, const char *strongroomd);

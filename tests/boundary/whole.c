@@ -90,7 +90,7 @@ Test(whole, a_second_server_on_the_folder_is_refused) {
     server_start(&s);
     second.text = NULL;
     second.size = 0;
-    cr_assert_eq(server_fails(&second), 1);
+    cr_assert_eq(server_fails(&second), status_exit(STATUS_CONFLICT));
     cr_assert(strstr(second.text, "another strongroomd serves the data folder"), "%s", second.text);
     cr_assert_eq(server_stop(&s), 0, "the first goes on");
 }

@@ -5,6 +5,7 @@
 #include "crypto/secret.h"
 #include "engine/kernels/gemm.h"
 #include "server/worker/loading.h"
+#include "server/worker/plaintext.h"
 #include "server/worker/region.h"
 #include "server/worker/signature.h"
 #include "server/worker/tensors.h"
@@ -16,6 +17,8 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -82,6 +85,15 @@ Test(worker, numbers_in_and_out) {
     cr_assert_eq(memcmp(slot + 64, numbers, sizeof numbers), 0);
     to.capacity = 75;
     cr_assert_eq(tensors_out(&to, out, &response, &error), STATUS_TOO_LARGE);
+    cr_assert_eq(response.output_end, 12, "nothing was written behind the inputs");
+    /* The second does not fit: front must learn how far the first went, to wipe it. */
+    const uint32_t both[] = {0, 0};
+    to.outputs = both;
+    to.output_count = 2;
+    to.wanted = 3;
+    to.capacity = 100;
+    cr_assert_eq(tensors_out(&to, out, &response, &error), STATUS_TOO_LARGE);
+    cr_assert_eq(response.output_end, 76);
     to.wanted = 0;
     cr_assert_eq(tensors_out(&to, out, &response, &error), STATUS_OK);
     cr_assert_eq(response.output_count, 0);
@@ -180,17 +192,17 @@ Test(worker, signatures_are_json_whatever_the_names) {
     char text[512];
     const uint32_t outputs[] = {0};
     struct buf out = buf_of(text, sizeof text);
-    open_model("a\"b\\c\nd\xc3\xa9", DTYPE_INT64, -1);
+    open_model("a\"b\\cd\xc3\xa9", DTYPE_INT64, -1);
     cr_assert_eq(signature_write(session, outputs, 1, &out, &error), STATUS_OK, "%s",
                  error.message);
     buf_u8(&out, 0);
     cr_assert_str_eq(text, "{\"platform\":\"onnx_onnxv1\",\"inputs\":[{\"name\":"
-                           "\"a\\\"b\\\\c\\u000ad\xc3\xa9\",\"datatype\":\"INT64\",\"shape\":[-1]}"
+                           "\"a\\\"b\\\\cd\xc3\xa9\",\"datatype\":\"INT64\",\"shape\":[-1]}"
                            "],\"outputs\":[{\"name\":\"out\",\"datatype\":\"INT64\","
                            "\"shape\":[-1]}]}");
     close_model();
-    static const char *const bad[] = {"a\x80", "\xc0\xaf", "\xed\xa0\x80", "\xf5\x80\x80\x80",
-                                      "\xe2\x82"};
+    static const char *const bad[] = {"a\x80",    "\xc0\xaf", "\xed\xa0\x80", "\xf5\x80\x80\x80",
+                                      "\xe2\x82", "a\nb",     "\x7f",         "\x01"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         open_model(bad[i], DTYPE_INT64, 2);
         out = buf_of(text, sizeof text);
@@ -198,6 +210,11 @@ Test(worker, signatures_are_json_whatever_the_names) {
                      i);
         close_model();
     }
+    open_model("x", DTYPE_INT64, 2);
+    out = buf_of(text, sizeof text);
+    cr_expect_eq(signature_write(session, outputs, 0, &out, &error), STATUS_UNSERVABLE,
+                 "nothing that could be answered");
+    close_model();
     open_model("x", DTYPE_FLOAT8E5M2, 2);
     out = buf_of(text, sizeof text);
     cr_expect_eq(signature_write(session, outputs, 1, &out, &error), STATUS_UNSERVABLE);
@@ -309,4 +326,44 @@ Test(worker, the_table_of_loads_is_bounded_and_forgets) {
     struct message_load odd = ask_for(2000);
     odd.commitment = bytes_of(key_bytes, 16);
     cr_assert_null(loading_asked(&table, &odd, 0, &error), "a commitment has 32 bytes or none");
+}
+
+/* A payload whose LOAD never comes: ledger did not ask, so nothing may be said to it. */
+Test(worker, a_payload_that_nobody_asked_for_is_dropped_in_silence) {
+    struct loading *orphan = loading_payload(&table, 1, open("/dev/null", O_RDONLY), 0, &error);
+    const struct message_load ask = ask_for(2);
+    cr_assert_not_null(orphan);
+    cr_assert_not_null(loading_asked(&table, &ask, 0, &error));
+    cr_assert_null(loading_orphan(&table, LOADING_PATIENCE_MS - 1));
+    cr_assert_eq(loading_orphan(&table, LOADING_PATIENCE_MS), orphan);
+    cr_assert_eq(loading_late(&table, LOADING_PATIENCE_MS)->load, 2, "that one was asked for");
+    loading_take(&table, orphan);
+    loading_free(orphan);
+    cr_assert_null(loading_orphan(&table, LOADING_PATIENCE_MS));
+}
+
+/* The machine's limits are the operator's business: the tenant learns what its model needs. */
+Test(worker, too_little_locked_memory_is_said_without_the_machine) {
+    int status;
+    pid_t child = fork();
+    if (child == 0) {
+        const struct rlimit limit = {65536, 65536};
+        const struct secret_options strict = {0};
+        struct plaintext plaintext = {0};
+        struct loading loading = {.load = 7, .payload = memfd_create("payload", MFD_CLOEXEC)};
+        loading.payload_bytes = (1 << 20) + 16 + 16 * 16;
+        if (geteuid() == 0 && setresuid(65534, 65534, 65534) != 0)
+            _exit(2);
+        secret_configure(&strict);
+        loading.file_key = secret_alloc(AGE_FILE_KEY_SIZE, &error);
+        if (ftruncate(loading.payload, (off_t)loading.payload_bytes) != 0 || !loading.file_key ||
+            setrlimit(RLIMIT_MEMLOCK, &limit) != 0)
+            _exit(3);
+        if (plaintext_open(&loading, 1, &plaintext, &error) != STATUS_UNAVAILABLE)
+            _exit(4);
+        _exit(strcmp(error.message, "the model needs 1 MiB of locked memory, more than this server "
+                                    "gives a tenant") != 0);
+    }
+    cr_assert_eq(waitpid(child, &status, 0), child);
+    cr_assert_eq(status, 0, "status %x", (unsigned)status);
 }

@@ -125,9 +125,9 @@ class Api(unittest.TestCase):
         self.ask("GET", "/v2/models/none", None, "audited")
         records = self.server.audit("audited")
         found = [(r["action"], r["outcome"], r["target"]) for r in records]
-        for expected in [("tenant.create", "ok", "audited"), ("model.upload", "OK", "m/1"),
-                         ("model.infer", "OK", "m/1"), ("model.infer", "INVALID", "m/1"),
-                         ("model.metadata", "NOT_FOUND", "none")]:
+        for expected in [("tenant.create", "ok", "audited"), ("model.upload", "ok", "m/1"),
+                         ("model.infer", "ok", "m/1"), ("model.infer", "invalid", "m/1"),
+                         ("model.metadata", "not_found", "none")]:
             self.assertTrue(any((a, o.lower(), t) == (expected[0], expected[1].lower(), expected[2])
                                 for a, o, t in found), (expected, found))
         self.assertIn("question-7", [r["request"] for r in records])

@@ -62,3 +62,25 @@ Test(config, what_is_wrong_is_refused_by_name) {
     refused("worker: [1]\n", "worker");
     refused("a: b: c\n", "configuration");
 }
+
+/* One line of our own words: setting, what was found, what was expected, line of the file. */
+Test(config, what_libcyaml_refuses_is_told_in_one_clear_line) {
+    refused("data: x\nworker:\n  slots: many\n",
+            "line 3: worker.slots: found \"many\", expected a whole number");
+    refused("limits:\n  deadline_ms: 99999999999\n",
+            "line 2: limits.deadline_ms: found \"99999999999\", expected a whole number from 0 to "
+            "4294967295");
+    refused("data: x\nworker:\n  threads: 2\n  slos: 3\n",
+            "after line 3: worker: there is no setting \"slos\"");
+    refused("worker: [1]\n", "line 1: worker: found a list, expected settings (name: value)");
+    refused("listen: [[1]]\n", "listen, entry 1: found a list, expected a single value");
+    refused("listen: []\n", "found 0 entries, expected at least 1");
+    refused("data: ''\n", "data: found an empty value");
+    refused("worker: {allow_unlocked_memory: perhaps}\n",
+            "worker.allow_unlocked_memory: found \"perhaps\", expected true or false");
+    struct config c;
+    struct error e = {0};
+    cr_expect_eq(parse("worker: {slots: many}\n", &c, &e), STATUS_INVALID);
+    cr_expect_null(strstr(e.message, "Load"), "%s", e.message);
+    cr_expect_null(strstr(e.message, "trace"), "%s", e.message);
+}

@@ -396,28 +396,41 @@ Test(age, identity_files) {
     struct age_identity *identity = age_x25519_generate(&error);
     char *text = secret_alloc(4096, &error);
     struct buf out = buf_of(text, 4096);
-    age_keyfile_write(&out, identity, "acme");
+    age_keyfile_write(&out, identity, "acme", "acme-name");
     cr_assert(!out.failed);
     struct age_keyfile *file = NULL;
     cr_assert_eq(age_keyfile_parse(text, out.size, &file, &error), STATUS_OK, "%s", error.message);
     cr_assert_eq(file->count, 1);
     cr_assert_str_eq(file->tenant, "acme");
+    cr_assert_str_eq(file->name, "acme-name");
     cr_assert_eq(memcmp(&file->identities[0], identity, sizeof *identity), 0);
     secret_free(file);
     file = NULL;
 
-    age_keyfile_write(&out, identity, "acme");
+    age_keyfile_write(&out, identity, "acme", "acme-name");
     cr_assert_eq(age_keyfile_parse(text, out.size, &file, &error), STATUS_OK);
     cr_assert_eq(file->count, 2);
     secret_free(file);
     file = NULL;
-    age_keyfile_write(&out, identity, "globex");
+    age_keyfile_write(&out, identity, "globex", NULL);
     cr_assert_eq(age_keyfile_parse(text, out.size, &file, &error), STATUS_INVALID);
-    cr_assert_not_null(strstr(error.message, "line 7"), "%s", error.message);
+    cr_assert_not_null(strstr(error.message, "line 9"), "%s", error.message);
     cr_assert_null(file);
+    out.size = 0;
+    age_keyfile_write(&out, identity, "acme", "acme-name");
+    age_keyfile_write(&out, identity, "acme", "other-name");
+    cr_assert_eq(age_keyfile_parse(text, out.size, &file, &error), STATUS_INVALID);
+    cr_assert_not_null(strstr(error.message, "line 6"), "%s", error.message);
+    cr_assert_null(file);
+    out.size = 0;
+    age_keyfile_write(&out, identity, "acme", NULL);
+    cr_assert_eq(age_keyfile_parse(text, out.size, &file, &error), STATUS_OK, "%s", error.message);
+    cr_assert_str_eq(file->name, "");
+    secret_free(file);
+    file = NULL;
 
-    const char *bad[] = {"", "# only a comment\n", "AGE-SECRET-KEY-1\n", "age1qqqq\n",
-                         "# tenant: ../x\n"};
+    const char *bad[] = {"",           "# only a comment\n", "AGE-SECRET-KEY-1\n",
+                         "age1qqqq\n", "# tenant: ../x\n",   "# name: a b\n"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         cr_assert_eq(age_keyfile_parse(bad[i], strlen(bad[i]), &file, &error), STATUS_INVALID);
     char damaged[AGE_X25519_IDENTITY_SIZE];

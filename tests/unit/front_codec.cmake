@@ -1,4 +1,5 @@
 # The front's codecs and screens: JSON, requests and responses, paths, headers, uploads.
 strongroom_test(unit-front-json SOURCES front_json.c DEPS strongroom_front_codec)
 strongroom_test(unit-front-oip SOURCES front_oip.c DEPS strongroom_front_codec)
+strongroom_test(unit-front-keys SOURCES front_keys.c DEPS strongroom_base)
 strongroom_test(unit-front-screens SOURCES front_router.c DEPS strongroom_front_codec)

@@ -110,6 +110,9 @@ Test(front_oip, bad_requests_get_a_clear_answer) {
         {"{\"inputs\":[" X "," T "]}", "output \"h\" is FP16, which has no JSON form"},
         {"{\"parameters\":{\"priority\":1},\"inputs\":[" X "," T "]" Y "}", "\"priority\" is not"},
         {"{\"parameters\":{\"timeout\":-1},\"inputs\":[" X "," T "]" Y "}", "timeout"},
+        {"{\"parameters\":{\"timeout\":\"x\"},\"inputs\":[" X "," T "]" Y "}", "parameter timeout"},
+        {"{\"parameters\":{\"binary_data_output\":1},\"inputs\":[" X "," T "]" Y "}",
+         "parameter binary_data_output"},
         {"{\"inputs\":[{\"name\":\"q\"}]}", "no input \"q\""},
         {"{\"inputs\":[{\"name\":\"x\",\"shape\":[1,3],\"datatype\":\"FP32\"}]}", "neither data"},
         {"{\"inputs\":[{\"name\":\"x\",\"shape\":[1,3],\"datatype\":\"FP32\",\"data\":[1,2,3],"

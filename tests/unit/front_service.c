@@ -102,6 +102,7 @@ Test(front_service, with_a_key_the_routes_answer) {
     cr_expect(says("Allow: GET\r\n"));
     cr_expect_eq(fixture_ledger.admitted, fixture_ledger.performed + fixture_ledger.settled,
                  "a ticket is left open");
+    cr_expect_not(fixture_ledger.channel_blocks);
     cr_expect_eq(fixture_stop(), 0);
 }
 
@@ -160,6 +161,55 @@ Test(front_service, inference_in_both_forms) {
     cr_expect_eq(fixture_stop(), 0);
 }
 
+/* What a tenant names its tensors is its own affair, and costs its other models nothing. */
+Test(front_service, a_signature_that_cannot_be_used_spoils_its_model_alone) {
+    static const char good[] = "{\"inputs\":[{\"name\":\"x\",\"shape\":[1,3],\"datatype\":"
+                               "\"FP32\",\"data\":[1,2,4]}]}";
+    static const char *const bad[] = {
+        "{\"inputs\":[],\"outputs\":[]}", "nonsense",
+        "{\"inputs\":[{\"name\":\"a\\u0000b\",\"datatype\":\"FP32\",\"shape\":[1]}],"
+        "\"outputs\":[{\"name\":\"y\",\"datatype\":\"FP32\",\"shape\":[1]}]}"};
+    fixture_start(true);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        fixture_tell(100 + i, bad[i]);
+        fixture_ledger.model_handle = 100 + i;
+        cr_expect_eq(infer(good), 422, "%s", answer);
+        cr_expect(says("cannot be served"), "%s", answer);
+        fixture_ledger.model_handle = 0;
+        cr_expect_eq(infer(good), 200, "%s", answer);
+    }
+    /* A worker that has had more models than front remembers is no liar either. */
+    for (uint64_t i = 0; i < 1100; i++)
+        fixture_tell(1000 + i,
+                     "{\"inputs\":[{\"name\":\"x\",\"datatype\":\"FP32\",\"shape\":[3]}],"
+                     "\"outputs\":[{\"name\":\"y\",\"datatype\":\"FP32\",\"shape\":[1]}]}");
+    fixture_ledger.model_handle = 2099;
+    cr_expect_eq(ask("GET /v2/models/sum HTTP/1.1\r\n" HOST KEY "\r\n"), 200, "%s", answer);
+    cr_expect_eq(fixture_stop(), 0);
+}
+
+/* An id of one request must not tell how many others there were. */
+Test(front_service, request_ids_do_not_count) {
+    static const char request[] = "GET /v2/health/live HTTP/1.1\r\n" HOST "\r\n";
+    char ids[20][33];
+    fixture_start(false);
+    struct client *client = client_open();
+    for (size_t i = 0; i < 20; i++) {
+        client_send(client, request, sizeof request - 1);
+        cr_assert_eq(client_receive(client, answer, sizeof answer, NULL), 200);
+        const char *id = strstr(answer, "X-Request-Id: ");
+        cr_assert_not_null(id);
+        cr_assert_eq(sscanf(id, "X-Request-Id: %32[0-9a-f]\r", ids[i]), 1);
+        cr_assert_eq(strlen(ids[i]), 32);
+        for (size_t j = 0; j < i; j++) {
+            cr_expect_neq(memcmp(ids[i], ids[j], 8), 0, "the same beginning");
+            cr_expect_neq(memcmp(ids[i] + 24, ids[j] + 24, 8), 0, "the same end");
+        }
+    }
+    client_close(client);
+    cr_expect_eq(fixture_stop(), 0);
+}
+
 Test(front_service, no_record_no_answer) {
     fixture_start(true);
     fixture_ledger.refuse_settlement = true;
@@ -190,7 +240,8 @@ Test(front_service, a_dead_worker_is_503) {
     cr_expect_eq(client_receive(client, answer, sizeof answer, NULL), 503, "%s", answer);
     client_close(client);
     cr_expect_eq(fixture_ledger.outcome, STATUS_UNAVAILABLE);
-    cr_expect_eq(fixture_ledger.slot_stuck, 1);
+    cr_expect_eq(fixture_ledger.slot_stuck, 0, "it is dead, it does not hang");
+    cr_expect_not(fixture_ledger.slot_dirty, "the request was left in the dead worker's ring");
     cr_expect_eq(ask("GET /v2/models/sum HTTP/1.1\r\n" HOST KEY "\r\n"), 503);
     cr_expect_eq(ask("GET /v2 HTTP/1.1\r\n" HOST KEY "\r\n"), 200, "others notice");
     cr_expect_eq(fixture_stop(), 0);
@@ -218,6 +269,13 @@ Test(front_service, ambiguous_requests_get_one_answer_and_a_close) {
         "GET /v2/../v2 HTTP/1.1\r\n" HOST KEY "\r\n",
         "GET /v2 HTTP/9.9\r\n" HOST KEY "\r\n",
         "NONSENSE\r\n\r\n",
+        "GET  /v2 HTTP/1.1\r\n" HOST KEY "\r\n",
+        "GET /v2  HTTP/1.1\r\n" HOST KEY "\r\n",
+        "GET /v2 HTTP/1.1\r\n " HOST KEY "\r\n",
+        "\r\nGET /v2 HTTP/1.1\r\n" HOST KEY "\r\n",
+        "\r\n\r\nGET /v2 HTTP/1.1\r\n" HOST KEY "\r\n",
+        "\n\nGET /v2 HTTP/1.1\r\n" HOST KEY "\r\n",
+        " GET /v2 HTTP/1.1\r\n" HOST KEY "\r\n",
         "GET /v2 HTTP/1.1\r\nno colon\r\n\r\n",
     };
     fixture_start(true);

@@ -8,6 +8,7 @@
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <netinet/in.h>
 #include <openssl/pem.h>
@@ -75,7 +76,7 @@ static void answer_admit(int socket, const struct message_admit *m) {
         struct message_admitted yes = {.ticket = ticket,
                                        .worker = 1,
                                        .slot = SLOT,
-                                       .model = MODEL,
+                                       .model = l->model_handle ? l->model_handle : MODEL,
                                        .version = bytes_text("3")};
         cr_assert_eq(message_send_admitted(socket, &yes, NULL, &error), STATUS_OK);
     }
@@ -123,6 +124,9 @@ static void *serve_channel(void *argument) {
     uint8_t *buffer = malloc(MESSAGE_MAX);
     struct message m;
     struct error error;
+    if (!(fcntl(socket, F_GETFL) & O_NONBLOCK))
+        fixture_ledger.channel_blocks = true;
+    fcntl(socket, F_SETFL, 0);
     while (message_receive(socket, ROLE_FRONT, ROLE_LEDGER, buffer, MESSAGE_MAX, &m, &error) ==
            STATUS_OK) {
         if (m.type == MESSAGE_ADMIT) {
@@ -219,6 +223,12 @@ static void introduce_worker(void) {
     cr_assert_eq(message_send_signature(pair[0], &tell, NULL, &error), STATUS_OK);
     pthread_create(&fixture.worker, NULL, serve_ring, NULL);
     fixture.has_worker = true;
+}
+
+void fixture_tell(uint64_t model, const char *signature) {
+    struct message_signature tell = {.model = model, .signature = bytes_text(signature)};
+    struct error error = {0};
+    cr_assert_eq(message_send_signature(fixture.worker_socket, &tell, NULL, &error), STATUS_OK);
 }
 
 void fixture_kill_worker(void) {
@@ -400,14 +410,14 @@ static bool fill(struct client *c) {
     return true;
 }
 
-int client_receive(struct client *c, char *answer, size_t room, size_t *size) {
+static int receive(struct client *c, bool has_body, char *answer, size_t room, size_t *size) {
     const char *end;
     answer[0] = '\0';
     while (!c->have || !(end = memmem(c->buffer, c->have, "\r\n\r\n", 4)))
         if (!fill(c))
             return 0;
     size_t head = (size_t)(end - c->buffer) + 4, body = 0;
-    for (const char *line = c->buffer; line < end; line++)
+    for (const char *line = c->buffer; has_body && line < end; line++)
         if (strncasecmp(line, "\r\nContent-Length:", 17) == 0)
             body = strtoul(line + 17, NULL, 10);
     while (c->have < head + body)
@@ -421,6 +431,10 @@ int client_receive(struct client *c, char *answer, size_t room, size_t *size) {
     memmove(c->buffer, c->buffer + total, c->have - total);
     c->have -= total;
     return (int)strtol(answer + strlen("HTTP/1.1 "), NULL, 10);
+}
+
+int client_receive(struct client *c, char *answer, size_t room, size_t *size) {
+    return receive(c, true, answer, room, size);
 }
 
 bool client_closed(struct client *c) {
@@ -442,7 +456,7 @@ bool client_closed(struct client *c) {
 int client_ask(const char *request, char *answer, size_t room) {
     struct client *c = client_open();
     client_send(c, request, strlen(request));
-    int status = client_receive(c, answer, room, NULL);
+    int status = receive(c, strncmp(request, "HEAD ", 5) != 0, answer, room, NULL);
     client_close(c);
     return status;
 }

@@ -27,6 +27,8 @@ struct fixture_ledger {
     size_t header_size, payload_seen;
     uint8_t payload_head[16];
     bool refuse_settlement; /* the log cannot be written */
+    uint64_t model_handle;  /* of the next ADMITTED; 0: 7 */
+    bool channel_blocks;    /* a channel came that could make ledger wait for a thread of front */
 };
 extern struct fixture_ledger fixture_ledger;
 
@@ -37,6 +39,8 @@ void fixture_start(bool with_worker);
 int fixture_stop(void);
 /* Tell the front to finish; fixture_stop then waits for it. */
 void fixture_drain(void);
+/* The worker tells the signature of one more model. */
+void fixture_tell(uint64_t model, const char *signature);
 /* The worker's socket closes, as when it dies. */
 void fixture_kill_worker(void);
 pid_t fixture_pid(void);
@@ -50,7 +54,7 @@ void client_send(struct client *client, const void *bytes, size_t size);
 int client_receive(struct client *client, char *answer, size_t room, size_t *size);
 /* True where the server has closed the connection (waits for up to two seconds). */
 bool client_closed(struct client *client);
-/* Open, send, receive, close. */
+/* Open, send, receive, close. An answer to HEAD has no body. */
 int client_ask(const char *request, char *answer, size_t room);
 
 #endif

@@ -200,6 +200,7 @@ Test(tenancy, what_the_keeper_does_not_sign_is_not_made) {
 }
 
 Test(tenancy, bad_tenants_are_refused_and_named) {
+    fails(create(UID_A, UID_B), STATUS_INVALID, "could be taken for a uid");
     fails(create("a/b", UID_A), STATUS_INVALID, "name");
     fails(create("acme", "XYZ"), STATUS_INVALID, "uid");
     fails(run("{s:s,s:s,s:s,s:s,s:s}", "command", "tenant.create", "name", "a", "uid", UID_A,
@@ -228,6 +229,9 @@ Test(tenancy, key_life) {
     fails(create_key("acme", "abcdefghijkl"), STATUS_CONFLICT, "exists");
     fails(create_key("nobody", "abcdefghijkm"), STATUS_NOT_FOUND, "tenant");
     fails(create_key("acme", "short"), STATUS_INVALID, "id");
+    fails(run("{s:s,s:s,s:s,s:s,s:s,s:s}", "command", "key.create", "tenant", "acme", "id",
+              "abcdefghijkm", "hash", HASH, "scopes", "infer", "label", "my key"),
+          STATUS_INVALID, "label: found \"my key\", expected");
     fails(run("{s:s,s:s,s:s,s:s,s:s}", "command", "key.create", "tenant", "acme", "id",
               "abcdefghijkm", "hash", "00", "scopes", "infer"),
           STATUS_INVALID, "hash");
@@ -294,6 +298,12 @@ Test(tenancy, records_of_a_tenant_are_found_by_uid_and_not_by_name) {
     cr_assert_eq(json_array_size(json_object_get(r, "records")), 1, "not its namesake's");
     cr_assert_eq(integer(r, "size"), 3);
     json_decref(r);
+    r = must(on_tenant("audit.list", UID_A));
+    cr_assert_eq(json_array_size(json_object_get(r, "records")), 2, "of the one that is gone");
+    json_decref(r);
+    fails(on_tenant("audit.list", "00000000000000000000000000000000"), STATUS_NOT_FOUND,
+          "no records of the uid");
+    fails(on_tenant("audit.list", "nobody"), STATUS_NOT_FOUND, "no such tenant");
     r = must(run("{s:s,s:i,s:i}", "command", "audit.list", "limit", 2, "before", 2));
     json_t *rows = json_object_get(r, "records");
     cr_assert_eq(json_array_size(rows), 2);

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static struct server s;
@@ -42,9 +43,24 @@ static bool may_have(const char *role, const char *path) {
     return false;
 }
 
+static unsigned descriptors_of(const char *role) {
+    char path[64];
+    unsigned count = 0;
+    snprintf(path, sizeof path, "/proc/%d/fd", server_pid(&s, role));
+    DIR *folder = opendir(path);
+    for (struct dirent *entry; folder && (entry = readdir(folder));)
+        count += entry->d_name[0] != '.';
+    if (folder)
+        closedir(folder);
+    return count;
+}
+
 static void look_at(const char *role) {
     char path[64], target[256];
     unsigned count = 0;
+    /* The server says that it is ready before each role has read who the others are. */
+    for (int i = 0; i < 100 && descriptors_of(role) <= 4; i++)
+        nanosleep(&(struct timespec){.tv_nsec = 20 * 1000 * 1000}, NULL);
     snprintf(path, sizeof path, "/proc/%d/fd", server_pid(&s, role));
     DIR *folder = opendir(path);
     if (!folder)

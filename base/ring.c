@@ -27,7 +27,7 @@ struct shared {
     _Atomic uint32_t tail;     /* next queue entry to fill, counts up */
     _Atomic uint32_t doorbell; /* futex of the worker */
     _Atomic uint32_t gone;     /* the worker died */
-    uint32_t reserved;
+    _Atomic uint32_t sleepers; /* threads of the worker that wait for the doorbell */
     /* Lap and slot + 1 (queue_entry), 0 before the first lap. An entry is never cleared: that would
      * race with the front filling the same place a lap later. */
     _Atomic uint32_t queue[RING_SLOTS_MAX];
@@ -178,8 +178,11 @@ void ring_submit(struct ring *ring, uint32_t slot) {
     uint32_t position = atomic_fetch_add_explicit(&shared->tail, 1, memory_order_relaxed);
     atomic_store_explicit(&shared->queue[position % RING_SLOTS_MAX],
                           queue_entry(position, slot + 1), memory_order_release);
-    atomic_fetch_add_explicit(&shared->doorbell, 1, memory_order_release);
-    futex(&shared->doorbell, FUTEX_WAKE, 1, NULL);
+    /* Sequentially consistent, as is the sleeper's side: either we see that it sleeps, or its wait
+     * sees that the bell has rung. */
+    atomic_fetch_add(&shared->doorbell, 1);
+    if (atomic_load(&shared->sleepers))
+        futex(&shared->doorbell, FUTEX_WAKE, 1, NULL);
 }
 
 /* Tensors must lie in [start, end) of the data area, aligned, with sane ranks. */
@@ -281,8 +284,11 @@ bool ring_next(struct ring *ring, int timeout_ms, uint32_t *slot) {
             *slot = number - 1;
             return true;
         }
+        atomic_fetch_add(&shared->sleepers, 1);
         long n = futex(&shared->doorbell, FUTEX_WAIT_BITSET, bell, &until);
-        if (n < 0 && errno == ETIMEDOUT)
+        int why = errno;
+        atomic_fetch_sub(&shared->sleepers, 1);
+        if (n < 0 && why == ETIMEDOUT)
             return false;
     }
 }

@@ -7,11 +7,19 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #define QUEUE_MAX 8192u /* records waiting; more than there are tickets */
 #define GROUP_MAX 256u  /* records in one transaction */
 #define DAY_US INT64_C(86400000000)
+/* A write costs much the same for one record as for thirty, and the processor time it takes is
+ * missing elsewhere. So a group is written when it holds this many records for each request that
+ * may still join it, when its oldest record has waited this long, or at once while records come so
+ * slowly that hardly any would join. */
+#define GROUP_PER_OPEN 2u
+#define GROUP_WAIT_US 1000
+#define GROUP_SLOW_US 250
 
 struct commit {
     struct store *store;
@@ -19,15 +27,24 @@ struct commit {
     pthread_mutex_t mutex;
     pthread_cond_t wake;
     bool stopping, failing;
+    bool due; /* the queue is worth its write: commit_pace said so */
     int completions;
     struct commit_job *jobs, **jobs_end;
     struct commit_job *finished, **finished_end;
+    int64_t since, last;  /* CLOCK_MONOTONIC of the oldest and newest record in queue */
+    int64_t spacing;      /* between records, a moving mean */
     uint32_t head, count; /* of queue */
     struct commit_record queue[QUEUE_MAX];
     struct commit_record group[GROUP_MAX];
     struct audit_record records[GROUP_MAX];
     struct store_usage usage[GROUP_MAX];
 };
+
+static int64_t now_us(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
 
 /* Counts that began outside this process: one over the store's limit would fail its whole group. */
 static int64_t counted(uint64_t value) {
@@ -160,7 +177,7 @@ static void *commit_thread(void *argument) {
     struct commit *c = argument;
     pthread_mutex_lock(&c->mutex);
     for (;;) {
-        while (!c->count && !c->jobs && !c->stopping)
+        while (!(c->count && c->due) && !c->jobs && !c->stopping)
             pthread_cond_wait(&c->wake, &c->mutex);
         if (c->count) {
             size_t n = c->count < GROUP_MAX ? c->count : GROUP_MAX;
@@ -168,6 +185,7 @@ static void *commit_thread(void *argument) {
                 c->group[i] = c->queue[(c->head + i) % QUEUE_MAX];
             c->head = (c->head + (uint32_t)n) % QUEUE_MAX;
             c->count -= (uint32_t)n;
+            c->due = c->count != 0;
             pthread_mutex_unlock(&c->mutex);
             commit_group(c, n);
             pthread_mutex_lock(&c->mutex);
@@ -201,6 +219,7 @@ enum status commit_start(struct store *store, int completions, struct commit **c
         return status_fail(error, STATUS_UNAVAILABLE, "no memory for the commit queue");
     c->store = store;
     c->completions = completions;
+    c->spacing = GROUP_WAIT_US;
     c->jobs_end = &c->jobs;
     c->finished_end = &c->finished;
     pthread_mutex_init(&c->mutex, NULL);
@@ -227,6 +246,7 @@ void commit_stop(struct commit *c) {
 }
 
 bool commit_append(struct commit *c, const struct commit_record *record) {
+    int64_t now = now_us();
     pthread_mutex_lock(&c->mutex);
     bool room = c->count < QUEUE_MAX;
     if (room) {
@@ -235,12 +255,30 @@ bool commit_append(struct commit *c, const struct commit_record *record) {
         if (r->reply)
             link_hold(r->reply);
         if (c->count++ == 0)
-            pthread_cond_signal(&c->wake);
+            c->since = now;
+        int64_t gap = now - c->last;
+        c->spacing = (7 * c->spacing + (gap < GROUP_WAIT_US ? gap : GROUP_WAIT_US)) / 8;
+        c->last = now;
     }
     pthread_mutex_unlock(&c->mutex);
     if (!room)
         commit_tell(record->reply, record->ticket, record->answer, STATUS_UNAVAILABLE, 0);
     return room;
+}
+
+int64_t commit_pace(struct commit *c, uint32_t open) {
+    int64_t left = -1;
+    pthread_mutex_lock(&c->mutex);
+    if (c->count && !c->due) {
+        left = c->since + GROUP_WAIT_US - now_us();
+        if (c->count >= GROUP_PER_OPEN * open || left <= 0 || c->spacing > GROUP_SLOW_US) {
+            c->due = true;
+            left = -1;
+            pthread_cond_signal(&c->wake);
+        }
+    }
+    pthread_mutex_unlock(&c->mutex);
+    return left;
 }
 
 void commit_post(struct commit *c, struct commit_job *job) {

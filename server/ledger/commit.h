@@ -1,6 +1,7 @@
 /* The commit thread: everything that the ledger writes goes through it, so that the loop never
- * waits for a disk. Records of finished requests are committed in groups, as many as have come in
- * while the last group was being written; other writes are jobs, done one by one in between.
+ * waits for a disk. Records of finished requests are committed in groups: a group gathers while
+ * the last one is being written and, where records come fast, for up to a millisecond while more
+ * are to be expected. Other writes are jobs, done one by one in between.
  *
  * A SETTLED message leaves only after its record is durable; where the record could not be
  * written it says so, and front answers 503. The commit thread sends it itself. */
@@ -69,6 +70,10 @@ void commit_stop(struct commit *commit);
 /* Queue a record; its `reply` is held by this call. False where the queue is full: then whoever
  * waits has been told that it is unavailable, and the answer was freed. */
 bool commit_append(struct commit *commit, const struct commit_record *record);
+/* Have the queue written if it is worth it: the loop calls this before it waits; without it nothing
+ * that was appended is written. `open` requests are under way and will join. Microseconds until it
+ * wants to be called again, -1: no need. */
+int64_t commit_pace(struct commit *commit, uint32_t open);
 void commit_post(struct commit *commit, struct commit_job *job);
 /* Call `done` of every finished job, on the loop. */
 void commit_finish(struct commit *commit, void *context);

@@ -236,12 +236,20 @@ static void tick(struct ledger *ledger) {
     admin_socket_expire(ledger);
 }
 
+static int wait_us(int epoll, struct epoll_event *events, int64_t us) {
+    const struct timespec most = {.tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000};
+    return epoll_pwait2(epoll, events, EVENTS_MAX, &most, NULL);
+}
+
 static void serve(struct ledger *ledger, uint8_t *buffer) {
     struct epoll_event events[EVENTS_MAX];
     int64_t next_tick = ledger_now_ms() + TICK_MS;
     while (!ledger->leave) {
-        int64_t left = next_tick - ledger_now_ms();
-        int n = epoll_wait(ledger->epoll, events, EVENTS_MAX, left > 0 ? (int)left : 0);
+        int64_t left_us = (next_tick - ledger_now_ms()) * 1000;
+        int64_t pace_us = commit_pace(ledger->commit, ticket_count(ledger->tickets));
+        if (pace_us >= 0 && pace_us < left_us)
+            left_us = pace_us;
+        int n = wait_us(ledger->epoll, events, left_us > 0 ? left_us : 0);
         if (n < 0 && errno != EINTR) {
             log_error("the ledger's loop cannot wait: %s", strerror(errno));
             return;

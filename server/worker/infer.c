@@ -144,7 +144,9 @@ static void serve(struct runner *r, uint32_t slot) {
     arena_clear(&r->inputs);
     if (r->inputs.held > INPUT_KEPT)
         begin_inputs(r);
-    secret_wipe(r->values, RING_TENSORS_MAX * sizeof *r->values);
+    /* The count is front's word and may be the reason why the request was refused. */
+    const uint32_t used = r->request.input_count;
+    secret_wipe(r->values, (used < RING_TENSORS_MAX ? used : RING_TENSORS_MAX) * sizeof *r->values);
 }
 
 static void *run(void *context) {

@@ -71,6 +71,7 @@ Test(commit, an_answer_follows_its_durable_record) {
         snprintf(r.target, sizeof r.target, "m/%d", (int)i);
         cr_assert(commit_append(commit, &r));
         uint64_t sequence, size = 0;
+        cr_assert_eq(commit_pace(commit, 0), -1);
         if (i % 10 == 9) /* ten at a time: the order is kept inside a group */
             for (uint64_t k = i - 9; k <= i; k++) {
                 cr_expect_eq(settled(pair[1], k, &sequence), STATUS_OK);
@@ -80,6 +81,34 @@ Test(commit, an_answer_follows_its_durable_record) {
             }
     }
     link_release(reply);
+    commit_stop(commit);
+    store_close(store);
+}
+
+Test(commit, a_group_gathers_while_more_are_to_be_expected) {
+    struct store *store = memory();
+    struct commit *commit;
+    struct commit_record r = {
+        .time = 5, .tenant = UID, .action = "model.infer", .outcome = status_name(STATUS_OK)};
+    uint64_t size = 0;
+    cr_assert_eq(commit_start(store, eventfd(0, 0), &commit, &e), STATUS_OK);
+    cr_assert(commit_append(commit, &r));
+    cr_expect_eq(commit_pace(commit, 1000), -1, "one that comes alone does not wait");
+    while (size < 1)
+        cr_assert_eq(store_audit_size(store, &size, &e), STATUS_OK);
+    int64_t left = -1;
+    uint64_t appended = 1, waited = 0;
+    for (; appended < 200; appended++) {
+        cr_assert(commit_append(commit, &r));
+        left = commit_pace(commit, 1000);
+        waited += left >= 0;
+        cr_expect_leq(left, 1000);
+    }
+    cr_expect_gt(waited, 50, "records that come fast gather");
+    while (left >= 0)
+        left = commit_pace(commit, 1000);
+    for (size = 0; size < appended;)
+        cr_assert_eq(store_audit_size(store, &size, &e), STATUS_OK);
     commit_stop(commit);
     store_close(store);
 }
@@ -102,9 +131,11 @@ Test(commit, nothing_is_settled_when_the_log_cannot_be_written) {
                               .ticket = 7};
     uint64_t sequence;
     cr_assert(commit_append(commit, &r));
+    cr_assert_eq(commit_pace(commit, 0), -1);
     cr_expect_eq(settled(pair[1], 7, &sequence), STATUS_UNAVAILABLE);
     r.answer = commit_answer_new(false, STATUS_NOT_FOUND, "secret reason", NULL, 0);
     cr_assert(commit_append(commit, &r));
+    cr_assert_eq(commit_pace(commit, 0), -1);
     uint8_t buffer[MESSAGE_SMALL_MAX];
     struct message m;
     cr_assert_eq(message_receive(pair[1], ROLE_LEDGER, ROLE_FRONT, buffer, sizeof buffer, &m, &e),

@@ -104,6 +104,20 @@ static void packet_wipe(struct packet *p) {
 #define PUT_BYTES(name, max) put_bytes(&packet, message->name, max);
 #define PUT(kind, name, max) PUT_##kind(name, max)
 
+static void pack_bytes(struct buf *packet, struct bytes value, size_t max) {
+    if (value.size > max)
+        packet->failed = true;
+    buf_u32(packet, (uint32_t)value.size);
+    buf_bytes(packet, value.data, value.size);
+}
+
+#define PACK_U8(name, max) buf_u8(&packet, message->name);
+#define PACK_U32(name, max) buf_u32(&packet, message->name);
+#define PACK_U64(name, max) buf_u64(&packet, message->name);
+#define PACK_TEXT(name, max) pack_bytes(&packet, message->name, max);
+#define PACK_BYTES(name, max) pack_bytes(&packet, message->name, max);
+#define PACK(kind, name, max) PACK_##kind(name, max)
+
 #define GET_U8(name, max) out->name = cursor_u8(c);
 #define GET_U32(name, max) out->name = cursor_u32(c);
 #define GET_U64(name, max) out->name = cursor_u64(c);
@@ -132,6 +146,12 @@ static struct bytes get_bytes(struct cursor *c, size_t max) {
             packet_send(socket, &packet, descriptors, fds, error);                                 \
         packet_wipe(&packet);                                                                      \
         return status;                                                                             \
+    }                                                                                              \
+    size_t message_pack_##name(void *out, size_t capacity, const struct message_##name *message) { \
+        struct buf packet = buf_of(out, capacity);                                                 \
+        (void)message;                                                                             \
+        buf_u16(&packet, MESSAGE_##NAME);                                                          \
+        MESSAGE_FIELDS_##name(PACK) return packet.failed ? 0 : packet.size;                        \
     }                                                                                              \
     static void decode_##name(struct cursor *c, struct message_##name *out) {                      \
         (void)c;                                                                                   \

@@ -83,6 +83,14 @@ struct message {
 MESSAGE_TABLE(ROW)
 #undef ROW
 
+/* message_pack_NAME(out, capacity, message): the packet alone, for base/mailbox.h, of a message
+ * without descriptors. Bytes written; 0 where it does not fit or a field is over its maximum. */
+#define ROW(NAME, name, sender, receiver, fds)                                                     \
+    MUST_USE size_t message_pack_##name(void *out, size_t capacity,                                \
+                                        const struct message_##name *message);
+MESSAGE_TABLE(ROW)
+#undef ROW
+
 /* Receive one message that `sender` may send to `receiver`. `buffer` holds its bytes. Returns
  * STATUS_UNAVAILABLE when the other side closed, STATUS_RATE when a non-blocking socket has
  * nothing, STATUS_INVALID on anything malformed (descriptors that came along are closed). */

@@ -38,6 +38,7 @@
     M(WORKER_KEEPER, worker_keeper, LAUNCH, WORKER, 1)                                             \
     M(WORKER_LEDGER, worker_ledger, LAUNCH, WORKER, 1)                                             \
     M(WORKER_FRONT, worker_front, LAUNCH, WORKER, 2)                                               \
+    M(MAILBOX, mailbox, LEDGER, FRONT, 2)                                                          \
     M(CHANNEL, channel, FRONT, LEDGER, 1)                                                          \
     M(ADMIT, admit, FRONT, LEDGER, 0)                                                              \
     M(ADMITTED, admitted, LEDGER, FRONT, 0)                                                        \
@@ -90,8 +91,11 @@
 
 /* --- a request ----------------------------------------------------------------------------- */
 
-/* Front hands ledger one more channel; each of front's threads has its own and waits on it. */
-#define MESSAGE_FIELDS_channel(F)
+/* Descriptors: memory and bell of base/mailbox.h. */
+#define MESSAGE_FIELDS_mailbox(F)
+/* Front hands ledger one more channel; each of front's threads has its own and waits on it. `box`
+ * of the mailbox is the channel's; MAILBOX_NONE: it has none. */
+#define MESSAGE_FIELDS_channel(F) F(U32, box, 0)
 /* May I? `action` is an enum message_action; `token` is the API key as presented (may be empty);
  * `model` and `version` where the route has them (an empty version means the latest). */
 #define MESSAGE_FIELDS_admit(F)                                                                    \

@@ -19,7 +19,7 @@ enum status channel_init(struct channel *channel, struct ledger_link *link, stru
     if (buffer == MAP_FAILED)
         return status_fail(error, STATUS_UNAVAILABLE, "the server is out of memory");
     (void)madvise(buffer, MESSAGE_MAX, MADV_DONTDUMP);
-    *channel = (struct channel){link, -1, buffer};
+    *channel = (struct channel){.link = link, .socket = -1, .buffer = buffer};
     return STATUS_OK;
 }
 
@@ -27,6 +27,9 @@ static void drop(struct channel *channel) {
     if (channel->socket >= 0)
         close(channel->socket);
     channel->socket = -1;
+    mailbox_release(channel->mailbox);
+    channel->mailbox = NULL;
+    channel->asked = false;
 }
 
 void channel_free(struct channel *channel) {
@@ -39,6 +42,8 @@ void channel_free(struct channel *channel) {
 /* A fresh pair of sockets, one end of which goes to ledger. */
 static enum status open_channel(struct channel *channel, struct error *error) {
     int ends[2];
+    if (channel->mailbox && mailbox_closed(channel->mailbox))
+        drop(channel); /* the ledger that had this channel is gone */
     if (channel->socket >= 0)
         return STATUS_OK;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
@@ -55,7 +60,8 @@ static enum status open_channel(struct channel *channel, struct error *error) {
         return no_ledger(error);
     }
     struct error why = {0};
-    enum status status = ledger_link_hand_over(channel->link, ends[1], &why);
+    enum status status =
+        ledger_link_hand_over(channel->link, ends[1], &channel->mailbox, &channel->box, &why);
     close(ends[1]);
     if (status != STATUS_OK) {
         close(ends[0]);
@@ -65,10 +71,25 @@ static enum status open_channel(struct channel *channel, struct error *error) {
     return STATUS_OK;
 }
 
+/* Whatever comes by the box comes from the ledger alone and without descriptors. */
+static enum status receive_boxed(struct channel *channel, struct message *reply,
+                                 struct error *error) {
+    size_t size, descriptors;
+    enum status status = mailbox_wait(channel->mailbox, channel->box, CHANNEL_REPLY_SECONDS,
+                                      channel->buffer, &size, error);
+    channel->asked = status != STATUS_OK;
+    if (status == STATUS_OK)
+        status = message_decode(bytes_of(channel->buffer, size), ROLE_LEDGER, ROLE_FRONT, reply,
+                                &descriptors, error);
+    return status;
+}
+
 static enum status receive(struct channel *channel, struct message *reply, struct error *error) {
     struct error why = {0};
-    enum status status = message_receive(channel->socket, ROLE_LEDGER, ROLE_FRONT, channel->buffer,
-                                         MESSAGE_MAX, reply, &why);
+    enum status status = channel->asked
+                             ? receive_boxed(channel, reply, &why)
+                             : message_receive(channel->socket, ROLE_LEDGER, ROLE_FRONT,
+                                               channel->buffer, MESSAGE_MAX, reply, &why);
     if (status == STATUS_OK)
         return STATUS_OK;
     log_warn("no answer from ledger: %s", why.message);
@@ -85,20 +106,47 @@ static enum status out_of_place(struct channel *channel, struct message *reply,
     return no_ledger(error);
 }
 
+static bool ask(struct channel *channel, size_t size) {
+    if (!size)
+        return false;
+    channel->asked = true;
+    mailbox_ask(channel->mailbox, channel->box, size);
+    return true;
+}
+
+/* By the box where there is one and the answer fits it: an upload's brings a descriptor. */
+static enum status send_admit(struct channel *channel, const struct message_admit *admit,
+                              struct error *error) {
+    if (channel->mailbox && admit->action != ACTION_UPLOAD &&
+        ask(channel, message_pack_admit(mailbox_space(channel->mailbox, channel->box),
+                                        MAILBOX_BYTES, admit)))
+        return STATUS_OK;
+    return message_send_admit(channel->socket, admit, NULL, error);
+}
+
+static enum status send_settle(struct channel *channel, const struct message_settle *settle,
+                               struct error *error) {
+    if (channel->mailbox &&
+        ask(channel, message_pack_settle(mailbox_space(channel->mailbox, channel->box),
+                                         MAILBOX_BYTES, settle)))
+        return STATUS_OK;
+    return message_send_settle(channel->socket, settle, NULL, error);
+}
+
 enum status channel_admit(struct channel *channel, const struct message_admit *admit,
                           struct message *reply, struct error *error) {
     struct error why = {0};
     enum status status = open_channel(channel, error);
     if (status != STATUS_OK)
         return status;
-    status = message_send_admit(channel->socket, admit, NULL, &why);
+    status = send_admit(channel, admit, &why);
     if (status == STATUS_UNAVAILABLE) {
         /* The ledger that had this channel is gone and nothing was taken: once more, anew. */
         drop(channel);
         status = open_channel(channel, error);
         if (status != STATUS_OK)
             return status;
-        status = message_send_admit(channel->socket, admit, NULL, &why);
+        status = send_admit(channel, admit, &why);
     }
     if (status != STATUS_OK) {
         drop(channel);
@@ -132,8 +180,7 @@ enum status channel_perform(struct channel *channel, const struct message_perfor
 enum status channel_settle(struct channel *channel, const struct message_settle *settle,
                            struct message *reply, struct error *error) {
     struct error why = {0};
-    if (channel->socket < 0 ||
-        message_send_settle(channel->socket, settle, NULL, &why) != STATUS_OK) {
+    if (channel->socket < 0 || send_settle(channel, settle, &why) != STATUS_OK) {
         drop(channel);
         return no_ledger(error);
     }

@@ -1,5 +1,6 @@
-/* A channel to the ledger: each connection thread has its own, so a request is a send and a
- * receive without a dispatcher.
+/* A channel to the ledger: each connection thread has its own, so a question is asked and answered
+ * without a dispatcher. What is short goes through shared memory (base/mailbox.h), what is long or
+ * carries a descriptor over a socket.
  *
  * A channel is made at its first use. One that broke is made anew at the next request. A reply
  * that does not come within CHANNEL_REPLY_SECONDS counts as broken: opening a model may take long.
@@ -12,13 +13,17 @@
 #include "base/status.h"
 #include "server/front/ledger_link.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define CHANNEL_REPLY_SECONDS 300
 
 struct channel {
     struct ledger_link *link;
-    int socket;      /* -1 before the first use and after a failure */
+    int socket;              /* -1 before the first use and after a failure */
+    struct mailbox *mailbox; /* held; short questions go by our box in it. NULL: by the socket */
+    uint32_t box;
+    bool asked;      /* by the box, and not answered yet */
     uint8_t *buffer; /* MESSAGE_MAX bytes; replies point into it until the next exchange */
 };
 

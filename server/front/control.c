@@ -68,6 +68,19 @@ static void from_launch(struct control *c) {
     message_close_descriptors(&message);
 }
 
+static void take_mailbox(struct control *c, struct message *message) {
+    struct mailbox *mailbox;
+    struct error error = {0};
+    if (mailbox_attach(message->descriptors[0], message->descriptors[1], &mailbox, &error) ==
+        STATUS_OK) {
+        message->descriptors[1] = -1;
+        ledger_link_set_mailbox(&c->front->ledger, mailbox);
+    } else {
+        log_error("the ledger's mailbox is not used: %s", error.message);
+    }
+    message_close_descriptors(message);
+}
+
 static void from_ledger(struct control *c) {
     struct message message;
     struct error error = {0};
@@ -75,6 +88,10 @@ static void from_ledger(struct control *c) {
                                          sizeof c->buffer, &message, &error);
     if (status == STATUS_RATE)
         return;
+    if (status == STATUS_OK && message.type == MESSAGE_MAILBOX) {
+        take_mailbox(c, &message);
+        return;
+    }
     if (status != STATUS_OK || message.type != MESSAGE_FRONT_PAYLOAD) {
         if (status == STATUS_OK)
             log_error("ledger sent %s out of place", message_type_name(message.type));

@@ -45,7 +45,7 @@ static void refuse_now(struct link *channel, enum status status, const char *mes
                        uint32_t retry_after_s) {
     const struct message_refused m = {
         .status = (uint8_t)status, .message = bytes_text(message), .retry_after_s = retry_after_s};
-    if (message_send_refused(channel->socket, &m, NULL, NULL) != STATUS_OK)
+    if (link_answer_refused(channel, &m) != STATUS_OK)
         log_warn("a channel of front does not take its answer");
 }
 
@@ -57,7 +57,7 @@ void admission_grant(struct ledger *ledger, struct ticket *ticket) {
                                        .slot = ticket->slot,
                                        .model = (uint64_t)ticket->model.id,
                                        .version = bytes_text(ticket->model.version)};
-    if (message_send_admitted(ticket->channel->socket, &m, NULL, NULL) != STATUS_OK)
+    if (link_answer_admitted(ticket->channel, &m) != STATUS_OK)
         log_warn("a channel of front does not take its answer");
 }
 

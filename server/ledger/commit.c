@@ -126,7 +126,7 @@ void commit_tell(struct link *reply, uint64_t ticket, struct commit_answer *answ
                                           .status =
                                               (uint8_t)(good ? STATUS_OK : STATUS_UNAVAILABLE),
                                           .sequence = good ? sequence : 0};
-        sent = message_send_settled(reply->socket, &m, NULL, NULL);
+        sent = link_answer_settled(reply, &m);
     } else if (reply && answer->performed) {
         const struct message_performed m = {
             .status = (uint8_t)(good ? answer->status : STATUS_UNAVAILABLE),
@@ -139,7 +139,7 @@ void commit_tell(struct link *reply, uint64_t ticket, struct commit_answer *answ
             .status = (uint8_t)(good ? answer->status : STATUS_UNAVAILABLE),
             .message = bytes_text(good ? answer->message : UNRECORDED),
             .retry_after_s = good ? answer->retry_after_s : 1};
-        sent = message_send_refused(reply->socket, &m, NULL, NULL);
+        sent = link_answer_refused(reply, &m);
     }
     /* A channel that is gone has nobody waiting; the loop notices its end by itself. */
     if (sent != STATUS_OK)

@@ -83,7 +83,18 @@ static void front_gone(struct ledger *ledger) {
     if (!ledger->front)
         return;
     ledger_close(ledger, ledger->front);
-    ledger->front = NULL;
+    ledger_close(ledger, ledger->bell);
+    boxes_close(ledger->boxes);
+    ledger->front = ledger->bell = NULL;
+}
+
+static void open_boxes(struct ledger *ledger) {
+    struct error error = {0};
+    int bell;
+    if (boxes_open(ledger->boxes, ledger->front, &bell, &error) != STATUS_OK)
+        log_warn("front has no mailbox and is served more slowly: %s", error.message);
+    else if (!(ledger->bell = open_link(ledger, LINK_BELL, bell)))
+        boxes_close(ledger->boxes);
 }
 
 static void from_launch(struct ledger *ledger, struct message *m) {
@@ -94,6 +105,8 @@ static void from_launch(struct ledger *ledger, struct message *m) {
     case MESSAGE_LEDGER_FRONT:
         front_gone(ledger);
         ledger->front = open_link(ledger, LINK_FRONT, take(m, 0));
+        if (ledger->front)
+            open_boxes(ledger);
         workers_front_changed(ledger);
         break;
     case MESSAGE_LEDGER_WORKER:
@@ -137,7 +150,7 @@ static bool from_front(struct ledger *ledger, struct message *m) {
     if (m->type != MESSAGE_CHANNEL)
         return false;
     struct link *link = open_link(ledger, LINK_CHANNEL, take(m, 0));
-    if (!link)
+    if (!link || !boxes_join(ledger->boxes, link, m->channel.box))
         return false;
     link->owner = calloc(1, sizeof(struct channel)); /* without it, reports are not recorded */
     return true;
@@ -153,6 +166,7 @@ static void end_of(struct ledger *ledger, struct link *link) {
         front_gone(ledger);
         break;
     case LINK_CHANNEL:
+        boxes_leave(ledger->boxes, link);
         admission_channel_closed(ledger, link);
         ledger_close(ledger, link);
         break;
@@ -212,10 +226,34 @@ static void read_link(struct ledger *ledger, struct link *link, uint8_t *buffer)
     }
 }
 
+/* What front asked in its mailbox. Only what is answered there may come that way. */
+static void read_boxes(struct ledger *ledger, uint8_t *buffer) {
+    struct link *channel;
+    size_t size;
+    while ((channel = boxes_next(ledger->boxes, buffer, &size))) {
+        struct message message;
+        struct error error = {0};
+        size_t descriptors;
+        enum status status = message_decode(bytes_of(buffer, size), ROLE_FRONT, ROLE_LEDGER,
+                                            &message, &descriptors, &error);
+        if (status == STATUS_OK &&
+            (message.type == MESSAGE_ADMIT || message.type == MESSAGE_SETTLE)) {
+            (void)from_channel(ledger, channel, &message);
+        } else {
+            log_error("front is cut off: a question out of place");
+            end_of(ledger, channel);
+        }
+        secret_wipe(buffer, size); /* an API key was in there */
+    }
+}
+
 static void handle(struct ledger *ledger, struct link *link, uint8_t *buffer) {
     if (link->closed)
         return;
     switch (link->kind) {
+    case LINK_BELL:
+        (void)!read(link->socket, buffer, sizeof(uint64_t));
+        break;
     case LINK_COMPLETIONS:
         commit_finish(link->owner, ledger);
         break;
@@ -245,11 +283,14 @@ static void serve(struct ledger *ledger, uint8_t *buffer) {
     struct epoll_event events[EVENTS_MAX];
     int64_t next_tick = ledger_now_ms() + TICK_MS;
     while (!ledger->leave) {
+        read_boxes(ledger, buffer);
         int64_t left_us = (next_tick - ledger_now_ms()) * 1000;
         int64_t pace_us = commit_pace(ledger->commit, ticket_count(ledger->tickets));
         if (pace_us >= 0 && pace_us < left_us)
             left_us = pace_us;
-        int n = wait_us(ledger->epoll, events, left_us > 0 ? left_us : 0);
+        bool waits = boxes_sleep(ledger->boxes) && left_us > 0;
+        int n = wait_us(ledger->epoll, events, waits ? left_us : 0);
+        boxes_wake(ledger->boxes);
         if (n < 0 && errno != EINTR) {
             log_error("the ledger's loop cannot wait: %s", strerror(errno));
             return;
@@ -300,6 +341,7 @@ static enum status build(struct ledger *ledger, const struct role_start *start,
     struct link *admin;
     if ((status = ticket_table_new(&ledger->tickets, error)) ||
         (status = workers_new(&ledger->workers, error)) ||
+        (status = boxes_new(&ledger->boxes, error)) ||
         (status = failures_new(&ledger->failures, error)) ||
         (status = keeper_link_new(&ledger->keeper, error)) ||
         (status = directory_new(ledger->reader, &ledger->directory, error)) ||
@@ -346,6 +388,7 @@ out:
     keeper_link_free(ledger.keeper);
     failures_free(ledger.failures);
     workers_free(ledger.workers);
+    boxes_free(ledger.boxes);
     ticket_table_free(ledger.tickets);
     store_close(ledger.desk_reader);
     store_close(ledger.reader);

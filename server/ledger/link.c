@@ -27,5 +27,23 @@ void link_release(struct link *link) {
     close(link->socket);
     if (link->kind == LINK_CHANNEL)
         free(link->owner);
+    mailbox_release(link->mailbox);
     free(link);
 }
+
+_Static_assert(MESSAGE_ERROR_MAX + 64 < MAILBOX_BYTES, "the longest answer fits a box");
+
+#define ANSWER(name)                                                                               \
+    enum status link_answer_##name(struct link *link, const struct message_##name *m) {            \
+        uint8_t packet[MAILBOX_BYTES];                                                             \
+        if (!link->boxed)                                                                          \
+            return message_send_##name(link->socket, m, NULL, NULL);                               \
+        size_t size = message_pack_##name(packet, sizeof packet, m);                               \
+        /* Before the answer: the next question may come at once. */                               \
+        link->boxed = false;                                                                       \
+        mailbox_answer(link->mailbox, link->box, packet, size);                                    \
+        return size ? STATUS_OK : STATUS_INVALID;                                                  \
+    }
+ANSWER(admitted)
+ANSWER(refused)
+ANSWER(settled)

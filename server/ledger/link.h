@@ -4,6 +4,9 @@
 #ifndef SERVER_LEDGER_LINK_H
 #define SERVER_LEDGER_LINK_H
 
+#include "base/mailbox.h"
+#include "base/message.h"
+
 #include <stdatomic.h>
 #include <stdbool.h>
 
@@ -15,13 +18,17 @@ enum link_kind {
     LINK_ADMIN_LISTENER,
     LINK_ADMIN,
     LINK_COMPLETIONS, /* eventfd: the commit thread has finished jobs */
+    LINK_BELL,        /* eventfd: front has asked something in its mailbox */
 };
 
 struct link {
     enum link_kind kind;
     int socket;
     _Atomic unsigned references;
-    bool closed; /* the loop's side only */
+    bool closed;             /* the loop's side only */
+    struct mailbox *mailbox; /* of a channel that has a box in it, held; or NULL */
+    uint32_t box;
+    bool boxed;  /* the question came by the box, so the answer goes there */
     void *owner; /* the worker or admin client it belongs to; a channel's own memory, which goes
                     with the link; or NULL */
 };
@@ -31,5 +38,11 @@ struct link *link_new(enum link_kind kind, int socket, void *owner);
 struct link *link_hold(struct link *link);
 /* The last release closes the socket. NULL is safe. */
 void link_release(struct link *link);
+
+/* Answer what a channel asked, the way it asked. STATUS_UNAVAILABLE where nobody waits. Any thread,
+ * one answer to a question. */
+MUST_USE enum status link_answer_admitted(struct link *link, const struct message_admitted *m);
+MUST_USE enum status link_answer_refused(struct link *link, const struct message_refused *m);
+MUST_USE enum status link_answer_settled(struct link *link, const struct message_settled *m);
 
 #endif

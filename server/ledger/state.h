@@ -5,6 +5,7 @@
 
 #include "base/config.h"
 #include "base/role.h"
+#include "server/ledger/boxes.h"
 #include "server/ledger/commit.h"
 #include "server/ledger/directory.h"
 #include "server/ledger/failures.h"
@@ -25,12 +26,14 @@ struct ledger {
     struct commit *desk;   /* reads that may take a while, on a handle of its own */
     struct store *desk_reader;
     struct directory *directory;
+    struct boxes *boxes; /* questions of front */
     struct ticket_table *tickets;
     struct workers *workers;
     struct keeper_link *keeper;
     struct failures *failures;
     struct link *launch;
     struct link *front; /* control socket; NULL while front is down */
+    struct link *bell;  /* of front's mailbox; NULL without one */
     int epoll;
     bool draining;
     bool leave; /* the loop ends */

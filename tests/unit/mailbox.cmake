@@ -1,0 +1,1 @@
+strongroom_test(unit-mailbox SOURCES mailbox.c DEPS strongroom_base)

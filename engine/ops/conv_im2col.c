@@ -19,8 +19,10 @@ static struct walk walk_start(const struct window *w, const int64_t k[WINDOW_DIM
     int64_t rest = (int64_t)from;
     for (int d = WINDOW_DIMS - 1; d >= 0; d--) {
         walk.at[d] = k[d] * w->dilation[d] - w->begin[d];
-        walk.out[d] = rest % w->out[d];
-        rest /= w->out[d];
+        if (rest) { /* small images are one tile: their rows are too short for a division each */
+            walk.out[d] = rest % w->out[d];
+            rest /= w->out[d];
+        }
     }
     return walk;
 }
@@ -48,15 +50,18 @@ static inline bool walk_next(struct walk *walk, struct run *run) {
  * index times dilation, minus padding) reads inside the input. */
 static void inside(const struct window *w, int64_t at, int64_t *first, int64_t *last) {
     const int64_t s = w->stride[2], in = w->in[2];
-    *first = at < 0 ? (-at + s - 1) / s : 0;
-    *last = at >= in ? 0 : (in - at + s - 1) / s;
+    *first = at < 0 ? -at : 0;
+    *last = at >= in ? 0 : in - at;
+    if (s != 1) {
+        *first = (*first + s - 1) / s;
+        *last = (*last + s - 1) / s;
+    }
 }
 
-/* One run along an output row: output positions [from, to), input row `x`. */
-static void copy_run(const struct window *w, const float *x, int64_t at, int64_t from, int64_t to,
-                     float *out) {
-    int64_t first = 0, last = 0;
-    inside(w, at, &first, &last);
+/* One run along an output row: output positions [from, to), input row `x`, which [first, last)
+ * reads inside. */
+static void copy_run(const struct window *w, const float *x, int64_t at, int64_t first,
+                     int64_t last, int64_t from, int64_t to, float *out) {
     first = first < from ? from : first > to ? to : first;
     last = last < first ? first : last > to ? to : last;
     memset(out, 0, (size_t)(first - from) * sizeof *out);
@@ -76,11 +81,13 @@ static void row(const struct window *w, const float *x, const int64_t k[WINDOW_D
                 size_t count, float *out) {
     struct walk walk = walk_start(w, k, from, count);
     struct run run;
+    int64_t first = 0, last = 0;
+    inside(w, walk.at[2], &first, &last);
     while (walk_next(&walk, &run)) {
         if (run.input < 0)
             memset(out, 0, (size_t)(run.to - run.from) * sizeof *out);
         else
-            copy_run(w, x + run.input, walk.at[2], run.from, run.to, out);
+            copy_run(w, x + run.input, walk.at[2], first, last, run.from, run.to, out);
         out += run.to - run.from;
     }
 }

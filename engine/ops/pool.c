@@ -254,14 +254,25 @@ static void max_row(const struct window *w, const float *x, float *y) {
     const int64_t s = w->stride[2];
     for (int64_t k = 0; k < w->kernel[2]; k++) {
         const int64_t at = k * w->dilation[2] - w->begin[2];
-        int64_t first = at < 0 ? (-at + s - 1) / s : 0;
-        int64_t last = at >= w->in[2] ? 0 : (w->in[2] - at + s - 1) / s;
-        last = last < w->out[2] ? last : w->out[2];
+        /* A division only where the window leaves the input: rows may be short. */
+        int64_t first = at < 0 ? (-at + s - 1) / s : 0, last = w->out[2];
+        if ((last - 1) * s + at >= w->in[2])
+            last = at >= w->in[2] ? 0 : (w->in[2] - at + s - 1) / s;
         for (int64_t o = first; o < last; o++) {
             const float v = x[o * s + at];
             y[o] = v > y[o] ? v : y[o];
         }
     }
+}
+
+static void max_rows(const struct window *w, const float *x, const struct window_span *sz,
+                     int64_t oy, float *y) {
+    const struct window_span sy = window_span(w, 1, oy);
+    for (int64_t o = 0; o < w->out[2]; o++)
+        y[o] = -FLT_MAX;
+    for (int64_t kz = sz->first, iz = sz->at; kz < sz->last; kz++, iz += w->dilation[0])
+        for (int64_t ky = sy.first, iy = sy.at; ky < sy.last; ky++, iy += w->dilation[1])
+            max_row(w, x + (iz * w->in[1] + iy) * w->in[2], y);
 }
 
 static void max_rows_f32(void *arg, size_t begin, size_t end) {
@@ -270,14 +281,10 @@ static void max_rows_f32(void *arg, size_t begin, size_t end) {
     for (size_t plane = begin; plane < end; plane++) {
         const float *x = (const float *)j->x + plane * (size_t)w->in_size;
         float *y = (float *)j->y + plane * (size_t)w->out_size;
-        for (int64_t row = 0; row < w->out[0] * w->out[1]; row++, y += w->out[2]) {
-            const struct window_span sz = window_span(w, 0, row / w->out[1]),
-                                     sy = window_span(w, 1, row % w->out[1]);
-            for (int64_t o = 0; o < w->out[2]; o++)
-                y[o] = -FLT_MAX;
-            for (int64_t kz = sz.first, iz = sz.at; kz < sz.last; kz++, iz += w->dilation[0])
-                for (int64_t ky = sy.first, iy = sy.at; ky < sy.last; ky++, iy += w->dilation[1])
-                    max_row(w, x + (iz * w->in[1] + iy) * w->in[2], y);
+        for (int64_t oz = 0; oz < w->out[0]; oz++) {
+            const struct window_span sz = window_span(w, 0, oz);
+            for (int64_t oy = 0; oy < w->out[1]; oy++, y += w->out[2])
+                max_rows(w, x, &sz, oy, y);
         }
     }
 }

@@ -17,7 +17,7 @@
  * missing elsewhere. So a group is written when it holds this many records for each request that
  * may still join it, when its oldest record has waited this long, or at once while records come so
  * slowly that hardly any would join. */
-#define GROUP_PER_OPEN 2u
+#define GROUP_PER_OPEN 1u
 #define GROUP_WAIT_US 1000
 #define GROUP_SLOW_US 250
 

@@ -1,10 +1,43 @@
 /* Exact conversion of the JSON reader's numbers. */
-#include "server/front/json_reader.h"
+#include "server/front/decimal_round.h"
+#include "server/front/json_scan.h"
 
-#include <float.h>
-#include <math.h>
-#include <stdlib.h>
 #include <string.h>
+
+_Static_assert(JSON_NUMBER_MAX <= DECIMAL_TEXT_MAX, "the exact comparison takes every number");
+
+/* All digits of a whole number; false where they do not fit into 64 bits. */
+static bool whole_value(const uint8_t *at, const uint8_t *end, uint64_t *value) {
+    uint64_t made = 0;
+    for (; at < end; at++)
+        if (__builtin_mul_overflow(made, 10, &made) ||
+            __builtin_add_overflow(made, (uint64_t)(*at - '0'), &made))
+            return false;
+    *value = made;
+    return true;
+}
+
+void json_number_long(struct json_number *number) {
+    const uint8_t *at = number->text + number->negative, *end = number->text + number->size;
+    if (number->integer && whole_value(at, end, &number->digits))
+        return;
+    /* The first digits that are significant; those that are cut off move the point. */
+    uint64_t value = 0;
+    int count = 0, cut = 0;
+    for (; at < end && (*at | 0x20) != 'e'; at++) {
+        if (*at == '.' || (*at == '0' && !count))
+            continue;
+        if (count < JSON_SCAN_DIGITS_SAFE) {
+            value = value * 10 + (uint64_t)(*at - '0');
+            count++;
+        } else if (cut < 100000) {
+            cut++;
+        }
+    }
+    number->digits = value;
+    number->exponent += cut;
+    number->exact = cut == 0;
+}
 
 bool json_number_u64(const struct json_number *number, uint64_t *out) {
     if (!number->integer || !number->exact || (number->negative && number->digits))
@@ -14,76 +47,27 @@ bool json_number_u64(const struct json_number *number, uint64_t *out) {
 }
 
 bool json_number_i64(const struct json_number *number, int64_t *out) {
-    if (!number->integer || !number->exact)
+    if (!number->integer || !number->exact ||
+        number->digits > (uint64_t)INT64_MAX + number->negative)
         return false;
-    if (number->negative) {
-        if (number->digits > (uint64_t)INT64_MAX + 1)
-            return false;
-        *out = (int64_t)(0 - number->digits);
-        return true;
-    }
-    if (number->digits > INT64_MAX)
-        return false;
-    *out = (int64_t)number->digits;
+    *out = (int64_t)(number->negative ? 0 - number->digits : number->digits);
     return true;
-}
-
-static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
-                                1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
-                                1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
-
-/* Clinger's fast path: both factors are exact doubles, so one operation rounds correctly. */
-static bool fast_f64(const struct json_number *n, double *out) {
-    if (!n->exact || n->digits > UINT64_C(1) << 53 || n->exponent < -22 || n->exponent > 22)
-        return false;
-    double value = (double)n->digits;
-    value = n->exponent < 0 ? value / powers[-n->exponent] : value * powers[n->exponent];
-    *out = n->negative ? -value : value;
-    return true;
-}
-
-/* A terminated copy for the C library, which rounds correctly; the process stays in the C
- * locale. */
-static void copy_text(const struct json_number *n, char text[JSON_NUMBER_MAX + 1]) {
-    memcpy(text, n->text, n->size);
-    text[n->size] = '\0';
 }
 
 bool json_number_f64(const struct json_number *number, double *out) {
-    double value;
-    if (!fast_f64(number, &value)) {
-        char text[JSON_NUMBER_MAX + 1];
-        copy_text(number, text);
-        value = strtod(text, NULL);
-        explicit_bzero(text, number->size);
-    }
-    if (!isfinite(value))
+    uint64_t bits;
+    if (!json_number_bits(number, DECIMAL_FORMAT_F64, &bits))
         return false;
-    *out = value;
+    bits |= (uint64_t)number->negative << 63;
+    memcpy(out, &bits, sizeof bits);
     return true;
 }
 
 bool json_number_f32(const struct json_number *number, float *out) {
-    double wide;
-    float value;
-    bool done = false;
-    if (fast_f64(number, &wide)) {
-        /* Rounding twice goes wrong only where the double lies half-way between two floats, or
-         * where a float has fewer bits; those take the long way. */
-        uint64_t bits;
-        memcpy(&bits, &wide, sizeof bits);
-        double size = fabs(wide);
-        done = wide == 0 || ((bits & 0x1fffffff) != 0x10000000 && size >= 2 * (double)FLT_MIN);
-        value = size > (double)FLT_MAX * 2 ? HUGE_VALF : (float)wide;
-    }
-    if (!done) {
-        char text[JSON_NUMBER_MAX + 1];
-        copy_text(number, text);
-        value = strtof(text, NULL);
-        explicit_bzero(text, number->size);
-    }
-    if (!isfinite(value))
+    uint64_t bits;
+    if (!json_number_bits(number, DECIMAL_FORMAT_F32, &bits))
         return false;
-    *out = value;
+    uint32_t narrow = (uint32_t)bits | (uint32_t)number->negative << 31;
+    memcpy(out, &narrow, sizeof narrow);
     return true;
 }

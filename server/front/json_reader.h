@@ -46,8 +46,8 @@ struct json_text {
     bool escaped;
 };
 
-/* A number, split while it was checked. `digits` holds its significant digits where they fit into
- * 64 bits (`exact`); the value is digits * 10^exponent. */
+/* A number, split while it was checked: its value is digits * 10^exponent where that is `exact`.
+ * Otherwise it has too many digits: `digits` are the first 19 that are not leading zeros. */
 struct json_number {
     const uint8_t *text;
     size_t size;

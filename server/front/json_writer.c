@@ -1,9 +1,15 @@
 #include "server/front/json_writer.h"
 
+#include "server/front/decimal_shortest.h"
+#include "server/front/json_scan.h"
+
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+
+/* Plain notation has at most so many digits before the point, and at most four zeros behind it:
+ * a sign, "0.", the zeros and 17 digits stay below JSON_WRITER_NUMBER_MAX. */
+#define PLAIN_POINT_MOST 17
+#define PLAIN_POINT_LEAST (-4)
 
 /* Length of the well-formed UTF-8 sequence at `at`, or 0 (Unicode 15, table 3-7). */
 static size_t utf8_length(const uint8_t *at, size_t left) {
@@ -23,13 +29,12 @@ static size_t utf8_length(const uint8_t *at, size_t left) {
 }
 
 bool json_writer_is_utf8(const void *text, size_t size) {
-    const uint8_t *at = text;
-    while (size) {
-        size_t length = utf8_length(at, size);
+    const uint8_t *at = size ? text : (const void *)"", *end = at + size;
+    while ((at = json_scan_plain(at, end)) < end) {
+        size_t length = utf8_length(at, (size_t)(end - at));
         if (!length)
             return false;
         at += length;
-        size -= length;
     }
     return true;
 }
@@ -60,195 +65,150 @@ static void write_escape(struct buf *b, uint8_t c) {
 }
 
 void json_writer_string(struct buf *b, const void *text, size_t size) {
-    const uint8_t *at = text;
+    const uint8_t *at = size ? text : (const void *)"", *end = at + size;
     buf_u8(b, '"');
-    while (size) {
-        size_t plain = 0;
-        while (plain < size && at[plain] >= 0x20 && at[plain] != '"' && at[plain] != '\\') {
-            size_t length = utf8_length(at + plain, size - plain);
-            if (!length)
-                break;
-            plain += length;
-        }
-        if (plain)
-            buf_bytes(b, at, plain);
-        at += plain;
-        size -= plain;
-        if (!size)
+    for (;;) {
+        const uint8_t *begin = at;
+        size_t length = 0;
+        while ((at = json_scan_plain(at, end)) < end && *at >= 0x80 &&
+               (length = utf8_length(at, (size_t)(end - at))) != 0)
+            at += length;
+        if (at > begin)
+            buf_bytes(b, begin, (size_t)(at - begin));
+        if (at == end)
             break;
         if (*at >= 0x80)
             buf_string(b, "\xef\xbf\xbd");
         else
             write_escape(b, *at);
         at++;
-        size--;
     }
     buf_u8(b, '"');
 }
 
-/* Decimal digits, most significant first; returns how many. */
-static size_t digits_of(uint64_t value, char out[20]) {
-    char reversed[20];
-    size_t count = 0;
-    do {
-        reversed[count++] = (char)('0' + value % 10);
-        value /= 10;
-    } while (value);
-    for (size_t i = 0; i < count; i++)
-        out[i] = reversed[count - 1 - i];
-    return count;
+/* --- numbers ------------------------------------------------------------------------------- */
+
+/* 20 characters are the most that 64 bits have. */
+#define DIGITS_MAX 20
+
+/* Decimal digits into the end of out[DIGITS_MAX]; returns how many. Two at a time, since each step
+ * waits for the division before. */
+static size_t put_digits(uint64_t value, char out[DIGITS_MAX]) {
+    static const char pairs[] = "00010203040506070809101112131415161718192021222324"
+                                "25262728293031323334353637383940414243444546474849"
+                                "50515253545556575859606162636465666768697071727374"
+                                "75767778798081828384858687888990919293949596979899";
+    size_t at = DIGITS_MAX;
+    while (value >= 100) {
+        at -= 2;
+        memcpy(out + at, pairs + 2 * (value % 100), 2);
+        value /= 100;
+    }
+    if (value >= 10) {
+        at -= 2;
+        memcpy(out + at, pairs + 2 * value, 2);
+    } else {
+        out[--at] = (char)('0' + value);
+    }
+    return DIGITS_MAX - at;
+}
+
+static void write_whole(struct buf *b, bool negative, uint64_t value) {
+    char text[1 + DIGITS_MAX];
+    size_t count = put_digits(value, text + 1);
+    char *begin = text + 1 + DIGITS_MAX - count;
+    if (negative)
+        *--begin = '-';
+    buf_bytes(b, begin, count + negative);
 }
 
 void json_writer_u64(struct buf *b, uint64_t value) {
-    char digits[20];
-    size_t count = digits_of(value, digits);
-    buf_bytes(b, digits, count);
+    write_whole(b, false, value);
 }
 
 void json_writer_i64(struct buf *b, int64_t value) {
-    char digits[21];
-    digits[0] = '-';
-    size_t count = digits_of(value < 0 ? 0 - (uint64_t)value : (uint64_t)value, digits + 1);
-    if (value < 0)
-        buf_bytes(b, digits, count + 1);
-    else
-        buf_bytes(b, digits + 1, count);
+    write_whole(b, value < 0, value < 0 ? 0 - (uint64_t)value : (uint64_t)value);
 }
 
-/* Write digits * 10^exponent, digits not 0. Plain notation where it is short, else an exponent.
- * A whole number keeps ".0", so that a reader that types values by their form sees a float. */
-static void write_decimal(struct buf *b, bool negative, uint64_t digits, int exponent) {
-    char text[JSON_WRITER_NUMBER_MAX + 8], d[20];
-    size_t at = 0;
-    while (digits % 10 == 0) {
-        digits /= 10;
-        exponent++;
-    }
-    int count = (int)digits_of(digits, d);
-    int point = count + exponent; /* digits before the decimal point */
-    if (negative)
-        text[at++] = '-';
-    if (point > 0 && point <= 17) {
-        for (int i = 0; i < point; i++)
-            text[at++] = i < count ? d[i] : '0';
-        text[at++] = '.';
-        for (int i = point; i < count; i++)
-            text[at++] = d[i];
-        if (point >= count)
-            text[at++] = '0';
-    } else if (point <= 0 && point > -5) {
-        text[at++] = '0';
-        text[at++] = '.';
-        for (int i = point; i < 0; i++)
-            text[at++] = '0';
-        for (int i = 0; i < count; i++)
-            text[at++] = d[i];
+/* Digits with DIGITS_MAX bytes that may be read behind them, so that they can be copied by a fixed
+ * number of bytes, which takes two instructions where a length takes a call. */
+struct digits {
+    char text[2 * DIGITS_MAX];
+    const char *first;
+    int count;
+};
+
+static inline void digits_of(struct digits *d, uint64_t value) {
+    size_t count = put_digits(value, d->text);
+    d->first = d->text + DIGITS_MAX - count;
+    d->count = (int)count;
+}
+
+static inline char *put(char *out, const char *digits, int count) {
+    memcpy(out, digits, DIGITS_MAX);
+    return out + count;
+}
+
+static inline char *put_zeros(char *out, int count) {
+    memset(out, '0', DIGITS_MAX);
+    return out + count;
+}
+
+/* Plain notation where it is short, else an exponent. A whole number keeps ".0", so that a reader
+ * that types values by their form sees a float. */
+static void write_float(struct buf *b, bool negative, struct decimal_short value) {
+    char text[JSON_WRITER_NUMBER_MAX + DIGITS_MAX], *out = text;
+    struct digits d = {.count = 0};
+    digits_of(&d, value.digits);
+    int point = d.count + value.exponent; /* digits before the decimal point */
+    *out = '-';
+    out += negative;
+    if (point > 0 && point <= PLAIN_POINT_MOST) {
+        int before = point < d.count ? point : d.count;
+        out = put(out, d.first, before);
+        if (before < point)
+            out = put_zeros(out, point - before);
+        *out++ = '.';
+        if (before < d.count)
+            out = put(out, d.first + before, d.count - before);
+        else
+            *out++ = '0';
+    } else if (point <= 0 && point >= PLAIN_POINT_LEAST) {
+        *out++ = '0';
+        *out++ = '.';
+        out = put_zeros(out, -point);
+        out = put(out, d.first, d.count);
     } else {
-        text[at++] = d[0];
-        if (count > 1) {
-            text[at++] = '.';
-            for (int i = 1; i < count; i++)
-                text[at++] = d[i];
+        *out++ = d.first[0];
+        if (d.count > 1) {
+            *out++ = '.';
+            out = put(out, d.first + 1, d.count - 1);
         }
-        text[at++] = 'e';
-        if (point - 1 < 0)
-            text[at++] = '-';
-        at += digits_of((uint64_t)(point - 1 < 0 ? 1 - point : point - 1), text + at);
+        *out++ = 'e';
+        if (point < 1)
+            *out++ = '-';
+        digits_of(&d, (uint64_t)(point < 1 ? 1 - point : point - 1));
+        out = put(out, d.first, d.count);
     }
-    buf_bytes(b, text, at);
-}
-
-static const double powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
-                                1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
-                                1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
-
-/* 10^scale * value rounded to an integer, and that integer / 10^scale: both powers are exact
- * doubles, so the way back is the correctly rounded value of the decimal. */
-static inline double scaled(double value, int scale) {
-    return scale < 0 ? value / powers[-scale] : value * powers[scale];
-}
-static inline double unscaled(double digits, int scale) {
-    return scale < 0 ? digits * powers[-scale] : digits / powers[scale];
-}
-
-/* Number of decimal digits before the point of a value in [1e-22, 1e22], give or take one. */
-static int magnitude(double value) {
-    int exponent;
-    (void)frexp(value, &exponent);
-    return (int)floor((exponent - 1) * 0.30102999566398120) + 1;
-}
-
-/* The values that the quick way leaves: the C library's correctly rounded conversions. */
-static void write_slowly(struct buf *b, double value, int from, int to, bool narrow) {
-    char text[JSON_WRITER_NUMBER_MAX + 8];
-    for (int precision = from; precision <= to; precision++) {
-        snprintf(text, sizeof text, "%.*e", precision - 1, value);
-        bool same = narrow ? strtof(text, NULL) == (float)value : strtod(text, NULL) == value;
-        if (same || precision == to)
-            break;
-    }
-    uint64_t digits = 0;
-    int fraction = 0;
-    bool after_point = false;
-    const char *at = text;
-    for (; *at && *at != 'e'; at++) {
-        if (*at == '.') {
-            after_point = true;
-            continue;
-        }
-        digits = digits * 10 + (uint64_t)(*at - '0');
-        fraction += after_point;
-    }
-    int exponent = *at ? (int)strtol(at + 1, NULL, 10) : 0;
-    write_decimal(b, false, digits, exponent - fraction);
+    buf_bytes(b, text, (size_t)(out - text));
 }
 
 bool json_writer_f32(struct buf *b, float value) {
     if (!isfinite(value))
         return false;
-    if (value == 0) {
+    if (value == 0)
         buf_string(b, signbit(value) ? "-0.0" : "0.0");
-        return true;
-    }
-    double size = fabs((double)value);
-    bool negative = value < 0;
-    if (size >= 1e-10 && size < 1e15) {
-        int whole = magnitude(size);
-        /* Six digits always survive, nine always suffice (FLT_DIG, FLT_DECIMAL_DIG). */
-        for (int precision = 6; precision <= 10; precision++) {
-            int scale = precision - whole;
-            double digits = nearbyint(scaled(size, scale));
-            if ((float)unscaled(digits, scale) == (float)size) {
-                write_decimal(b, negative, (uint64_t)digits, -scale);
-                return true;
-            }
-        }
-    }
-    if (negative)
-        buf_u8(b, '-');
-    write_slowly(b, size, 6, 9, true);
+    else
+        write_float(b, value < 0, decimal_shortest_f32(value));
     return true;
 }
 
 bool json_writer_f64(struct buf *b, double value) {
     if (!isfinite(value))
         return false;
-    if (value == 0) {
+    if (value == 0)
         buf_string(b, signbit(value) ? "-0.0" : "0.0");
-        return true;
-    }
-    double size = fabs(value);
-    bool negative = value < 0;
-    if (size >= 1e-6 && size < 1e15) {
-        int scale = 15 - magnitude(size);
-        double digits = nearbyint(scaled(size, scale));
-        if (digits <= 0x1p53 && unscaled(digits, scale) == size) {
-            write_decimal(b, negative, (uint64_t)digits, -scale);
-            return true;
-        }
-    }
-    if (negative)
-        buf_u8(b, '-');
-    write_slowly(b, size, 15, 17, false);
+    else
+        write_float(b, value < 0, decimal_shortest_f64(value));
     return true;
 }

@@ -1,6 +1,7 @@
 #include "server/front/oip_data.h"
 
 #include "base/checked.h"
+#include "server/front/oip_rows.h"
 #include "server/front/oip_type.h"
 
 #include <endian.h>
@@ -35,175 +36,43 @@ static enum status place(const struct ring_tensor *tensor, struct oip_area *area
     return STATUS_OK;
 }
 
-/* --- one JSON element ---------------------------------------------------------------------- */
-
-struct sink {
-    struct json_reader *reader;
-    const struct oip_type *type;
-    uint8_t *at, *end;
-    uint64_t done; /* elements written */
-};
-
-static enum status out_of_range(const struct sink *sink, struct error *error) {
-    return status_fail(error, STATUS_INVALID,
-                       "element %" PRIu64 " of data is not in the range of %s", sink->done,
-                       sink->type->name);
-}
-
-static enum status put_string(struct sink *sink, struct error *error) {
-    struct json_text text;
-    enum status status = json_reader_string(sink->reader, &text, error);
-    if (status != STATUS_OK)
-        return status;
-    size_t room = (size_t)(sink->end - sink->at), size;
-    if (room < 4 || !json_text_decode(&text, sink->at + 4, room - 4, &size) || size > UINT32_MAX)
-        return full(error);
-    uint32_t length = htole32((uint32_t)size);
-    memcpy(sink->at, &length, 4);
-    sink->at += 4 + size;
-    return STATUS_OK;
-}
-
-static enum status put_bool(struct sink *sink, struct error *error) {
-    enum json_kind kind;
-    bool value = false;
-    enum status status = json_reader_peek(sink->reader, &kind, error);
-    if (status != STATUS_OK)
-        return status;
-    if (kind == JSON_NUMBER) {
-        struct json_number number;
-        uint64_t n;
-        status = json_reader_number(sink->reader, &number, error);
-        if (status != STATUS_OK)
-            return status;
-        if (!json_number_u64(&number, &n) || n > 1)
-            return out_of_range(sink, error);
-        value = n == 1;
-    } else {
-        status = json_reader_boolean(sink->reader, &value, error);
-        if (status != STATUS_OK)
-            return status;
-    }
-    *sink->at++ = value;
-    return STATUS_OK;
-}
-
-static bool store_unsigned(struct sink *sink, const struct json_number *number) {
-    uint64_t value;
-    unsigned bits = (unsigned)sink->type->size * 8;
-    if (!json_number_u64(number, &value) || (bits < 64 && value >> bits))
-        return false;
-    value = htole64(value);
-    memcpy(sink->at, &value, sink->type->size);
-    return true;
-}
-
-static bool store_signed(struct sink *sink, const struct json_number *number) {
-    int64_t value;
-    unsigned bits = (unsigned)sink->type->size * 8;
-    if (!json_number_i64(number, &value))
-        return false;
-    if (bits < 64 && (value < -(INT64_C(1) << (bits - 1)) || value >= INT64_C(1) << (bits - 1)))
-        return false;
-    uint64_t raw = htole64((uint64_t)value);
-    memcpy(sink->at, &raw, sink->type->size);
-    return true;
-}
-
-static bool store_float(struct sink *sink, const struct json_number *number) {
-    if (sink->type->onnx == OIP_FP32) {
-        float value;
-        if (!json_number_f32(number, &value))
-            return false;
-        memcpy(sink->at, &value, sizeof value);
-        return true;
-    }
-    double value;
-    if (!json_number_f64(number, &value))
-        return false;
-    memcpy(sink->at, &value, sizeof value);
-    return true;
-}
-
-static inline enum status put_number(struct sink *sink, struct error *error) {
-    struct json_number number;
-    enum status status = json_reader_number(sink->reader, &number, error);
-    if (status != STATUS_OK)
-        return status_prefix(error, "element %" PRIu64 " of data is not a number: ", sink->done);
-    bool stored;
-    switch (sink->type->onnx) {
-    case OIP_FP32:
-    case OIP_FP64:
-        stored = store_float(sink, &number);
-        break;
-    case OIP_INT8:
-    case OIP_INT16:
-    case OIP_INT32:
-    case OIP_INT64:
-        stored = store_signed(sink, &number);
-        break;
-    default:
-        stored = store_unsigned(sink, &number);
-        break;
-    }
-    if (!stored)
-        return out_of_range(sink, error);
-    sink->at += sink->type->size;
-    return STATUS_OK;
-}
-
-static inline enum status put_element(struct sink *sink, struct error *error) {
-    enum status status;
-    if (sink->type->onnx == OIP_BYTES)
-        status = put_string(sink, error);
-    else if (sink->type->onnx == OIP_BOOL)
-        status = put_bool(sink, error);
-    else
-        status = put_number(sink, error);
-    sink->done++;
-    return status;
-}
-
-/* --- arrays -------------------------------------------------------------------------------- */
-
-static enum status wrong_count(uint64_t found, bool more, uint64_t count, struct error *error) {
-    return status_fail(error, STATUS_INVALID,
-                       "data has %s%" PRIu64 " elements, the shape takes %" PRIu64,
-                       more ? "more than " : "", found, count);
-}
+/* --- JSON ---------------------------------------------------------------------------------- */
 
 /* The reader stands after the opening bracket. */
-static enum status read_flat(struct sink *sink, uint64_t count, struct error *error) {
-    for (;;) {
-        bool more;
-        enum status status = json_reader_next_element(sink->reader, &more, error);
-        if (status != STATUS_OK)
-            return status;
-        if (!more)
-            return sink->done == count ? STATUS_OK : wrong_count(sink->done, false, count, error);
-        if (sink->done == count)
-            return wrong_count(count, true, count, error);
-        status = put_element(sink, error);
-        if (status != STATUS_OK)
-            return status;
-    }
+static enum status read_flat(struct oip_sink *sink, uint64_t count, struct error *error) {
+    bool closed = false;
+    enum status status = oip_rows_read(sink, count, &closed, error);
+    if (status != STATUS_OK)
+        return status;
+    if (closed && sink->done == count)
+        return STATUS_OK;
+    return status_fail(error, STATUS_INVALID,
+                       "data has %s%" PRIu64 " elements, the shape takes %" PRIu64,
+                       closed ? "" : "more than ", sink->done, count);
 }
 
-/* Nested arrays, each as long as its dimension says. `filled[d]` counts at depth d. */
-static enum status read_nested(struct sink *sink, const struct ring_tensor *tensor,
+/* An array that is as long as its dimension, until one is not. */
+static enum status wrong_length(const struct ring_tensor *tensor, size_t depth,
+                                struct error *error) {
+    return status_fail(error, STATUS_INVALID,
+                       "data is nested otherwise than the shape says: an array at depth %zu does "
+                       "not have %" PRId64 " elements",
+                       depth + 1, tensor->dims[depth]);
+}
+
+/* Nested arrays, each as long as its dimension says; the rank is at least 2. `filled[d]` counts at
+ * depth d. */
+static enum status read_nested(struct oip_sink *sink, const struct ring_tensor *tensor,
                                struct error *error) {
     int64_t filled[RING_RANK_MAX] = {0};
-    size_t depth = 0;
+    size_t depth = 0, last = tensor->rank - 1;
     for (;;) {
         bool more;
         enum status status = json_reader_next_element(sink->reader, &more, error);
         if (status != STATUS_OK)
             return status;
         if (more != (filled[depth] < tensor->dims[depth]))
-            return status_fail(error, STATUS_INVALID,
-                               "data is nested otherwise than the shape says: an array at depth "
-                               "%zu does not have %" PRId64 " elements",
-                               depth + 1, tensor->dims[depth]);
+            return wrong_length(tensor, depth, error);
         if (!more) {
             if (depth == 0)
                 return STATUS_OK;
@@ -211,16 +80,20 @@ static enum status read_nested(struct sink *sink, const struct ring_tensor *tens
             continue;
         }
         filled[depth]++;
-        if (depth + 1 == tensor->rank) {
-            status = put_element(sink, error);
-        } else {
-            status = json_reader_array(sink->reader, error);
-            if (status != STATUS_OK)
-                return status_prefix(error, "data is nested less deeply than the shape says: ");
+        status = json_reader_array(sink->reader, error);
+        if (status != STATUS_OK)
+            return status_prefix(error, "data is nested less deeply than the shape says: ");
+        if (depth + 1 < last) {
             filled[++depth] = 0;
+            continue;
         }
+        uint64_t before = sink->done, wanted = (uint64_t)tensor->dims[last];
+        bool closed = false;
+        status = oip_rows_read(sink, wanted, &closed, error);
         if (status != STATUS_OK)
             return status;
+        if (!closed || sink->done - before != wanted)
+            return wrong_length(tensor, last, error);
     }
 }
 
@@ -237,21 +110,20 @@ enum status oip_data_json(struct json_reader *reader, struct ring_tensor *tensor
     if (status != STATUS_OK)
         return status;
     uint8_t *begin = area->data + offset;
-    struct sink sink = {reader, type, begin, area->data + area->capacity, 0};
+    struct oip_sink sink = {reader, type, begin, area->data + area->capacity, 0};
     status = json_reader_array(reader, error);
     if (status != STATUS_OK)
         return status_prefix(error, "data is not an array: ");
 
-    /* Flat or nested shows at the first element; only the look-ahead needs a second reader. */
+    /* Flat or nested shows at the first element; only the look-ahead needs a second reader. What
+     * is wrong there is worded when it is read. */
     struct json_reader ahead = *reader;
     enum json_kind kind = JSON_NULL;
-    bool more;
-    status = json_reader_next_element(&ahead, &more, error);
-    if (status == STATUS_OK && more)
-        status = json_reader_peek(&ahead, &kind, error);
-    if (status != STATUS_OK)
-        return status;
-    if (kind == JSON_ARRAY && tensor->rank > 1)
+    bool more = false, nested = false;
+    if (json_reader_next_element(&ahead, &more, NULL) == STATUS_OK && more &&
+        json_reader_peek(&ahead, &kind, NULL) == STATUS_OK)
+        nested = kind == JSON_ARRAY && tensor->rank > 1;
+    if (nested)
         status = read_nested(&sink, tensor, error);
     else
         status = read_flat(&sink, count, error);

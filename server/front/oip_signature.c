@@ -169,8 +169,11 @@ void oip_signature_write(const struct oip_signature *signature, const char *name
 void oip_signature_shape_text(const int64_t *dims, size_t rank, char out[OIP_SHAPE_TEXT_MAX]) {
     struct buf text = buf_of(out, OIP_SHAPE_TEXT_MAX - 1);
     buf_u8(&text, '[');
-    for (size_t i = 0; i < rank; i++)
-        buf_printf(&text, i ? ",%" PRId64 : "%" PRId64, dims[i]);
+    for (size_t i = 0; i < rank; i++) {
+        if (i)
+            buf_u8(&text, ',');
+        json_writer_i64(&text, dims[i]);
+    }
     buf_u8(&text, ']');
     out[text.failed ? 0 : text.size] = '\0';
 }

@@ -338,3 +338,52 @@ Test(front_json, strings_are_escaped) {
     json_writer_u64(&b, UINT64_MAX);
     cr_expect_str_eq(text, "-922337203685477580818446744073709551615");
 }
+
+/* Strings are passed eight bytes at a time: what is special is seen wherever it stands. */
+Test(front_json, special_bytes_at_every_place) {
+    static const struct {
+        const char *raw, *escaped;
+        bool readable; /* as it stands */
+    } specials[] = {
+        {"\"", "\\\"", false},
+        {"\\", "\\\\", false},
+        {"\x01", "\\u0001", false},
+        {"\x1f", "\\u001f", false},
+        {"\n", "\\n", false},
+        {"\x80", "\xef\xbf\xbd", false},
+        {"\xff", "\xef\xbf\xbd", false},
+        {"\xc3\xa4", "\xc3\xa4", true},
+        {"\x7f", "\x7f", true},
+        {" ", " ", true},
+        {"!", "!", true},
+        {"]", "]", true},
+    };
+    for (size_t i = 0; i < sizeof specials / sizeof *specials; i++)
+        for (int before = 0; before < 20; before++)
+            for (int behind = 0; behind < 20; behind++) {
+                char raw[64], want[80], out[128] = {0};
+                int size =
+                    snprintf(raw, sizeof raw, "\"%.*s%s%.*s\"", before, "abcdefghijklmnopqrst",
+                             specials[i].raw, behind, "ABCDEFGHIJKLMNOPQRST");
+                struct json_text text;
+                struct error error;
+                char *exact = malloc((size_t)size);
+                memcpy(exact, raw, (size_t)size);
+                struct json_reader r = json_reader_of(exact, (size_t)size);
+                bool whole =
+                    json_reader_string(&r, &text, &error) == STATUS_OK && r.offset == (size_t)size;
+                cr_assert_eq(whole, specials[i].readable, "%s", raw);
+                struct buf b = buf_of(out, sizeof out - 1);
+                json_writer_string(&b, exact + 1, (size_t)size - 2);
+                snprintf(want, sizeof want, "\"%.*s%s%.*s\"", before, "abcdefghijklmnopqrst",
+                         specials[i].escaped, behind, "ABCDEFGHIJKLMNOPQRST");
+                cr_assert_str_eq(out, want);
+                cr_assert_eq(json_writer_is_utf8(exact + 1, (size_t)size - 2),
+                             (specials[i].raw[0] & 0xff) < 0x80 || specials[i].readable);
+                free(exact);
+            }
+    char out[8] = {0};
+    struct buf b = buf_of(out, sizeof out - 1);
+    json_writer_string(&b, NULL, 0);
+    cr_expect_str_eq(out, "\"\"");
+}

@@ -144,10 +144,11 @@ Test(front_oip, bad_requests_get_a_clear_answer) {
          "nested less deeply"},
         {"{\"inputs\":[{\"name\":\"x\",\"shape\":[1,3],\"datatype\":\"FP32\",\"data\":[1,2,1e39]}]"
          "}",
-         "element 2 of data is not in the range of FP32"},
+         "input \"x\": element 2 of data is 1e39, FP32 takes numbers from -3.4028235e38 to "
+         "3.4028235e38"},
         {"{\"inputs\":[{\"name\":\"x\",\"shape\":[1,3],\"datatype\":\"FP32\",\"data\":[1,2,null]}]"
          "}",
-         "element 2 of data is not a number"},
+         "input \"x\": element 2 of data is null, FP32 takes numbers"},
         {"{\"inputs\":[{\"name\":\"x\",\"shape\":[4611686018427387904,3],\"datatype\":\"FP32\","
          "\"data\":[]}]}",
          "more elements than fit"},
@@ -205,7 +206,9 @@ Test(front_oip, integer_types_have_their_ranges) {
         snprintf(body, sizeof body, format, cases[i].type, cases[i].least, cases[i].over);
         cr_expect_eq(parse_with(signature, body, strlen(body), OIP_JSON_ONLY, AREA),
                      STATUS_INVALID);
-        cr_expect(strstr(error.message, "element 1 of data is not in the range") != NULL);
+        snprintf(want, sizeof want, "element 1 of data is %s, %s takes ", cases[i].over,
+                 cases[i].type);
+        cr_expect(strstr(error.message, want) != NULL, "%s lacks %s", error.message, want);
         snprintf(body, sizeof body, format, cases[i].type, cases[i].under, cases[i].most);
         cr_expect_eq(parse_with(signature, body, strlen(body), OIP_JSON_ONLY, AREA),
                      STATUS_INVALID);

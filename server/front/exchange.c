@@ -11,6 +11,9 @@
 #define DRAIN_MAX 65536
 /* A body may take the configured time, and longer the larger it is: the slowest client served. */
 #define SLOWEST_BYTES_PER_MS 64
+#define READ_MAX ((size_t)1 << 20) /* at once, so that the clock is looked at in between */
+#define PIECE 16384                /* of a compressed body */
+#define DRAIN_NS UINT64_C(500000000)
 
 uint64_t exchange_now_ns(void) {
     struct timespec now;
@@ -20,21 +23,42 @@ uint64_t exchange_now_ns(void) {
 
 /* --- the request's body -------------------------------------------------------------------- */
 
+void exchange_identify(struct exchange *e) {
+    if (e->screen.request_id[0])
+        memcpy(e->request_id, e->screen.request_id, sizeof e->request_id);
+    else
+        (void)trace_request_id(&e->thread->random, e->request_id);
+    (void)trace_parent_next(&e->thread->random,
+                            e->screen.traceparent[0] ? e->screen.traceparent : NULL,
+                            e->traceparent);
+}
+
 static enum status begin_body(struct exchange *e, struct error *error) {
     if (e->body_until_ns)
         return STATUS_OK;
     uint64_t patience_ms = e->thread->front->config->limits.request_timeout_ms +
                            e->screen.content_length / SLOWEST_BYTES_PER_MS;
     e->body_until_ns = exchange_now_ns() + patience_ms * 1000000u;
+    /* Whoever wants the answer sooner than that has to send sooner. */
+    if (e->screen.has_timeout && e->screen.timeout_ms < patience_ms &&
+        e->started_ns + e->screen.timeout_ms * 1000000u < e->body_until_ns)
+        e->body_until_ns = e->started_ns + e->screen.timeout_ms * 1000000u;
     if (!e->screen.expects_continue || e->continued)
         return STATUS_OK;
     static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
     e->continued = true;
     if (mg_write(e->connection, go_on, sizeof go_on - 1) != (int)sizeof go_on - 1) {
-        e->close = true;
+        e->close = e->aborted = true;
         return status_fail(error, STATUS_INVALID, "the client went away");
     }
     return STATUS_OK;
+}
+
+static enum status late(struct exchange *e, struct error *error) {
+    e->close = true;
+    return status_fail(error, STATUS_DEADLINE,
+                       "the body did not arrive in time: %" PRIu64 " of %" PRIu64 " bytes",
+                       e->body_read, e->screen.content_length);
 }
 
 enum status exchange_read(struct exchange *e, void *data, size_t size, size_t *got,
@@ -47,13 +71,18 @@ enum status exchange_read(struct exchange *e, void *data, size_t size, size_t *g
         *got = 0;
         return STATUS_OK;
     }
-    if (exchange_now_ns() > e->body_until_ns) {
-        e->close = true;
-        return status_fail(error, STATUS_DEADLINE, "the body did not arrive in time");
-    }
-    int n = mg_read(e->connection, data, left < size ? (size_t)left : size);
-    if (n <= 0) {
-        e->close = true;
+    if (exchange_now_ns() > e->body_until_ns)
+        return late(e, error);
+    size_t wanted = left < size ? (size_t)left : size;
+    if (wanted > READ_MAX)
+        wanted = READ_MAX;
+    patience_begin(&e->thread->patience, e->thread->socket, e->body_until_ns);
+    int n = mg_read(e->connection, data, wanted);
+    patience_end(&e->thread->patience);
+    if (n == 0 || (n < 0 && exchange_now_ns() > e->body_until_ns))
+        return late(e, error);
+    if (n < 0) {
+        e->close = e->aborted = true;
         return status_fail(error, STATUS_INVALID,
                            "the body ended after %" PRIu64 " of %" PRIu64 " bytes", e->body_read,
                            e->screen.content_length);
@@ -63,16 +92,7 @@ enum status exchange_read(struct exchange *e, void *data, size_t size, size_t *g
     return STATUS_OK;
 }
 
-enum status exchange_body(struct exchange *e, uint64_t limit, const uint8_t **data, size_t *size,
-                          struct error *error) {
-    if (!e->screen.has_length)
-        return status_fail(error, STATUS_LENGTH_REQUIRED, "Content-Length is required");
-    if (e->screen.encoded)
-        return status_fail(error, STATUS_ENCODING, "the body is encoded; send it as it is");
-    if (e->screen.content_length > limit)
-        return status_fail(error, STATUS_TOO_LARGE,
-                           "the body has %" PRIu64 " bytes, the limit is %" PRIu64,
-                           e->screen.content_length, limit);
+static enum status read_plain(struct exchange *e, size_t *size, struct error *error) {
     size_t wanted = (size_t)e->screen.content_length, have = 0;
     enum status status = scratch_take(&e->thread->body, wanted ? wanted : 1, error);
     while (status == STATUS_OK && have < wanted) {
@@ -81,10 +101,59 @@ enum status exchange_body(struct exchange *e, uint64_t limit, const uint8_t **da
         have += got;
         e->body_used = have;
     }
+    *size = wanted;
+    return status;
+}
+
+/* Decompressed piece by piece, so that of the compressed body no more than a piece is kept. */
+static enum status read_compressed(struct exchange *e, uint64_t limit, size_t *size,
+                                   struct error *error) {
+    struct compress_in *in = NULL;
+    uint64_t room = e->screen.content_length * COMPRESS_RATIO_MAX + 1;
+    size_t have = 0, capacity = (size_t)(room < limit ? room : limit);
+    enum status status = scratch_take(&e->thread->body, capacity ? capacity : 1, error);
+    if (status == STATUS_OK)
+        status = scratch_take(&e->thread->work, PIECE + COMPRESS_IN_ROOM, error);
+    if (status == STATUS_OK)
+        status = compress_in_begin(e->thread->work.data + PIECE, e->screen.coding, &in, error);
+    while (status == STATUS_OK) {
+        size_t got = 0;
+        status = exchange_read(e, e->thread->work.data, PIECE, &got, error);
+        if (status != STATUS_OK || got == 0)
+            break;
+        if (got > e->work_used)
+            e->work_used = got;
+        status = compress_in_take(in, e->thread->work.data, got, e->thread->body.data, capacity,
+                                  &have, error);
+        e->body_used = have;
+    }
+    if (status == STATUS_OK)
+        status = compress_in_end(in, have, capacity, error);
+    compress_in_close(in);
+    atomic_fetch_add_explicit(&e->thread->front->counters.inflated, 1, memory_order_relaxed);
+    *size = have;
+    return status;
+}
+
+enum status exchange_body(struct exchange *e, uint64_t limit, const uint8_t **data, size_t *size,
+                          struct error *error) {
+    size_t have = 0;
+    if (!e->screen.has_length)
+        return status_fail(error, STATUS_LENGTH_REQUIRED, "Content-Length is required");
+    if (e->screen.coding == COMPRESS_UNKNOWN)
+        return status_fail(error, STATUS_ENCODING,
+                           "the body's Content-Encoding is none of gzip, deflate and identity");
+    if (e->screen.content_length > limit)
+        return status_fail(error, STATUS_TOO_LARGE,
+                           "the body has %" PRIu64 " bytes, the limit is %" PRIu64,
+                           e->screen.content_length, limit);
+    enum status status = e->screen.coding == COMPRESS_IDENTITY
+                             ? read_plain(e, &have, error)
+                             : read_compressed(e, limit, &have, error);
     if (status != STATUS_OK)
         return status;
     *data = e->thread->body.data;
-    *size = wanted;
+    *size = have;
     return STATUS_OK;
 }
 
@@ -136,6 +205,7 @@ struct head {
     bool binary;
     size_t json_size;
     uint32_t retry_after_s;
+    enum compress_coding coding;
 };
 
 static void write_field(struct buf *out, const char *name, const char *value) {
@@ -158,16 +228,25 @@ static void write_head(const struct exchange *e, const struct head *head, size_t
     write_field(out,
                 "Content-Type: ", head->binary ? "application/octet-stream" : "application/json");
     write_count(out, "Content-Length: ", body_size);
+    if (head->coding != COMPRESS_IDENTITY) {
+        write_field(out, "Content-Encoding: ", compress_name(head->coding));
+        write_field(out, "Vary: ", "Accept-Encoding");
+    }
     if (head->binary)
         write_count(out, "Inference-Header-Content-Length: ", head->json_size);
     if (e->request_id[0])
         write_field(out, "X-Request-Id: ", e->request_id);
-    if (e->screen.traceparent[0])
-        write_field(out, "traceparent: ", e->screen.traceparent);
+    if (e->traceparent[0])
+        write_field(out, "traceparent: ", e->traceparent);
+    if (e->screen.tracestate)
+        write_field(out, "tracestate: ", e->screen.tracestate);
+    rate_limit_write(&e->rate, out);
     if (head->http_status == 401)
         write_field(out, "WWW-Authenticate: ", "Bearer");
     if (head->http_status == 405 && e->match.allow[0])
         write_field(out, "Allow: ", e->match.allow);
+    if (head->http_status == 415)
+        write_field(out, "Accept-Encoding: ", "gzip, deflate");
     if (head->retry_after_s)
         write_count(out, "Retry-After: ", head->retry_after_s);
     write_field(out, "Cache-Control: ", "no-store");
@@ -175,30 +254,62 @@ static void write_head(const struct exchange *e, const struct head *head, size_t
     buf_string(out, "\r\n");
 }
 
+/* The body compressed into the work memory, behind room for the head; NULL where the client does
+ * not take that, or it is not worth it. */
+static uint8_t *compressed(struct exchange *e, const struct head *head, size_t body_size,
+                           size_t *size) {
+    struct error error = {0};
+    if (head->http_status != 200 || e->screen.accepts == COMPRESS_IDENTITY ||
+        body_size < COMPRESS_WORTH || strcmp(e->method, "HEAD") == 0)
+        return NULL;
+    /* Where it would not be smaller, it stays as it is. */
+    size_t front = EXCHANGE_HEAD_MAX + ((body_size + 63) & ~(size_t)63);
+    if (scratch_take(&e->thread->work, front + COMPRESS_OUT_ROOM, &error) != STATUS_OK)
+        return NULL;
+    uint8_t *work = e->thread->work.data;
+    bool smaller =
+        compress_out(work + front, e->screen.accepts, e->thread->answer.data + EXCHANGE_HEAD_MAX,
+                     body_size, work + EXCHANGE_HEAD_MAX, body_size - 1, size);
+    size_t used = smaller ? EXCHANGE_HEAD_MAX + *size : front;
+    if (used > e->work_used)
+        e->work_used = used;
+    if (smaller)
+        atomic_fetch_add_explicit(&e->thread->front->counters.deflated, 1, memory_order_relaxed);
+    return smaller ? work + EXCHANGE_HEAD_MAX : NULL;
+}
+
 /* Head and body leave in one write: the head is put right in front of the body, which begins
- * EXCHANGE_HEAD_MAX into the answer's memory. */
-static void send_answer(struct exchange *e, const struct head *head, size_t body_size) {
+ * EXCHANGE_HEAD_MAX into the memory that it lies in. */
+static void send_answer(struct exchange *e, struct head *head, size_t body_size) {
     char text[EXCHANGE_HEAD_MAX];
     struct buf out = buf_of(text, sizeof text);
+    uint8_t *body = e->thread->answer.data + EXCHANGE_HEAD_MAX, *packed;
     /* Without a length nobody knows where a body that was announced by the method ends. */
     const bool bodiless = strcmp(e->method, "GET") == 0 || strcmp(e->method, "HEAD") == 0 ||
                           strcmp(e->method, "DELETE") == 0;
+    e->answer_used = EXCHANGE_HEAD_MAX + body_size;
     if (e->body_read < e->screen.content_length || e->screen.wants_close ||
-        (!bodiless && !e->screen.has_length) || atomic_load(&e->thread->front->draining))
+        (!bodiless && !e->screen.has_length) || head->http_status == 401 ||
+        atomic_load(&e->thread->front->draining))
         e->close = true;
     if (e->close)
         mg_disable_connection_keep_alive(e->connection);
+    packed = compressed(e, head, body_size, &body_size);
+    if (packed) {
+        body = packed;
+        head->coding = e->screen.accepts;
+    }
     write_head(e, head, body_size, &out);
-    uint8_t *begin = e->thread->answer.data + EXCHANGE_HEAD_MAX - out.size;
+    uint8_t *begin = body - out.size;
     memcpy(begin, text, out.size);
     /* An answer to HEAD has the length that GET would have, and no body (RFC 9110, 9.3.2). */
     size_t total = out.size + (strcmp(e->method, "HEAD") == 0 ? 0 : body_size);
-    e->answer_used = EXCHANGE_HEAD_MAX + body_size;
     e->http_status = head->http_status;
+    e->bytes_sent = total - out.size;
     int sent = mg_write(e->connection, begin, total);
     if (sent >= 0 && (size_t)sent == total)
         return;
-    e->close = true;
+    e->close = e->aborted = true;
     mg_disable_connection_keep_alive(e->connection);
     if (e->recorded)
         channel_undelivered(&e->thread->channel, e->ticket, e->sequence);
@@ -217,7 +328,7 @@ enum status exchange_answer_room(struct exchange *e, size_t bound, struct buf *b
 
 void exchange_answer(struct exchange *e, int http_status, const struct buf *body, bool binary,
                      size_t json_size) {
-    struct head head = {http_status, binary, json_size, 0};
+    struct head head = {.http_status = http_status, .binary = binary, .json_size = json_size};
     send_answer(e, &head, body->size);
 }
 
@@ -332,13 +443,16 @@ void exchange_finish(struct exchange *e) {
          * answer. What is small has most likely arrived; more is not worth the time. */
         struct error error = {0};
         if (scratch_take(&e->thread->body, DRAIN_MAX, &error) == STATUS_OK) {
+            patience_begin(&e->thread->patience, e->thread->socket, exchange_now_ns() + DRAIN_NS);
             int n = mg_read(e->connection, e->thread->body.data, (size_t)left);
+            patience_end(&e->thread->patience);
             if (n > 0 && (size_t)n > e->body_used)
                 e->body_used = (size_t)n;
         }
     }
     scratch_wipe(&e->thread->body, e->body_used);
     scratch_wipe(&e->thread->answer, e->answer_used);
+    scratch_wipe(&e->thread->work, e->work_used);
     if (e->payload >= 0)
         close(e->payload);
     e->payload = -1;

@@ -14,6 +14,7 @@
 #include "base/message.h"
 #include "base/status.h"
 #include "server/front/front.h"
+#include "server/front/rate_limit.h"
 #include "server/front/router.h"
 #include "server/front/screen.h"
 
@@ -21,7 +22,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define EXCHANGE_HEAD_MAX 1024 /* of the answer: status line and headers */
+#define EXCHANGE_HEAD_MAX 2048 /* of the answer: status line and headers */
 
 struct mg_connection;
 
@@ -33,6 +34,8 @@ struct exchange {
     struct screen screen;
     struct route_match match;
     char request_id[MESSAGE_REQUEST_ID_MAX + 1];
+    char traceparent[TRACE_PARENT_SIZE + 1]; /* of the answer */
+    struct rate_limit rate;                  /* told with the answer where it is known */
 
     /* From ADMITTED. */
     bool has_ticket;
@@ -42,33 +45,39 @@ struct exchange {
     char version[MESSAGE_NAME_MAX + 1];
     int payload; /* of an upload; -1 */
 
-    uint64_t started_ns;           /* CLOCK_MONOTONIC */
-    uint64_t body_until_ns;        /* when the body must have arrived */
-    uint64_t body_read;            /* bytes of it taken so far */
-    bool continued;                /* 100 Continue was sent */
-    size_t body_used, answer_used; /* bytes of scratch memory to wipe */
-    bool close;                    /* the connection ends with this answer */
-    bool recorded;                 /* SETTLED came, with `sequence` */
+    uint64_t started_ns;                      /* CLOCK_MONOTONIC */
+    uint64_t body_until_ns;                   /* when the body must have arrived */
+    uint64_t body_read;                       /* bytes of it taken so far */
+    bool continued;                           /* 100 Continue was sent */
+    size_t body_used, answer_used, work_used; /* bytes of scratch memory to wipe */
+    bool close;                               /* the connection ends with this answer */
+    bool aborted;                             /* the client went away */
+    bool recorded;                            /* SETTLED came, with `sequence` */
     uint64_t sequence;
-    int http_status; /* of the answer; 0 before */
+    int http_status;     /* of the answer; 0 before */
+    uint64_t bytes_sent; /* of the answer's body */
 };
 
 uint64_t exchange_now_ns(void);
+
+/* Settle the request's id and its place in a trace, after the screen or without it. */
+void exchange_identify(struct exchange *exchange);
 
 /* The next bytes of the body into `data`; *got is 0 at its end. A body that is short, late or
  * broken off is an error, and the connection closes. */
 MUST_USE enum status exchange_read(struct exchange *exchange, void *data, size_t size, size_t *got,
                                    struct error *error);
-/* The whole body into the thread's scratch memory. STATUS_LENGTH_REQUIRED without Content-Length,
- * STATUS_TOO_LARGE over `limit`, STATUS_ENCODING where it is encoded. */
+/* The whole body into the thread's scratch memory, decompressed where it came compressed.
+ * STATUS_LENGTH_REQUIRED without Content-Length, STATUS_TOO_LARGE over `limit` before or after
+ * that, STATUS_ENCODING where its encoding is not known. */
 MUST_USE enum status exchange_body(struct exchange *exchange, uint64_t limit, const uint8_t **data,
                                    size_t *size, struct error *error);
 
 /* Room for an answer's body of `bound` bytes; it lies behind room for the head. */
 MUST_USE enum status exchange_answer_room(struct exchange *exchange, size_t bound, struct buf *body,
                                           struct error *error);
-/* Answer with what was written there. `json_size` is told in Inference-Header-Content-Length
- * where the body is binary. */
+/* Answer with what was written there, compressed where the client takes that and it is worth it.
+ * `json_size` is told in Inference-Header-Content-Length where the body is binary. */
 void exchange_answer(struct exchange *exchange, int http_status, const struct buf *body,
                      bool binary, size_t json_size);
 void exchange_answer_json(struct exchange *exchange, int http_status, const void *json,

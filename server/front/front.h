@@ -8,10 +8,13 @@
 #include "base/config.h"
 #include "base/ring.h"
 #include "server/front/channel.h"
+#include "server/front/counters.h"
 #include "server/front/ledger_link.h"
 #include "server/front/oip_request.h"
+#include "server/front/patience.h"
 #include "server/front/scratch.h"
 #include "server/front/sources.h"
+#include "server/front/trace.h"
 #include "server/front/workers.h"
 
 #include <stdatomic.h>
@@ -24,6 +27,7 @@ struct front {
     struct sources *sources;
     _Atomic bool draining;
     _Atomic unsigned in_flight; /* requests being answered */
+    struct counters counters;
 };
 
 struct front_thread {
@@ -31,11 +35,14 @@ struct front_thread {
     struct channel channel;
     struct scratch body;   /* of the request */
     struct scratch answer; /* head and body of the answer */
+    struct scratch work;   /* of compression and classification */
     struct oip_request request;
     struct ring_response response;
-    uintptr_t head_begin;   /* where a request's first byte lies; 0: not known yet */
-    uint8_t id_random[256]; /* for request ids: drawn at once, used up from the end */
-    size_t id_left;
+    int socket;           /* of the connection; -1 */
+    uintptr_t head_begin; /* where a request's first byte lies; 0: not known yet */
+    bool head_suspect;    /* the connection's first byte is not a request's */
+    struct patience patience;
+    struct trace_random random;
 };
 
 #endif

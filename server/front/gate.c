@@ -5,7 +5,6 @@
 
 #include <string.h>
 #include <strings.h>
-#include <sys/random.h>
 
 /* The library keeps the headers in its connection buffer, which outlives the request. */
 static void wipe_keys(const struct screen_field *fields, size_t count) {
@@ -13,30 +12,6 @@ static void wipe_keys(const struct screen_field *fields, size_t count) {
         if (strcasecmp(fields[i].name, "Authorization") == 0 ||
             strcasecmp(fields[i].name, "X-Api-Key") == 0)
             explicit_bzero((char *)(uintptr_t)fields[i].value, strlen(fields[i].value));
-}
-
-#define ID_BYTES 16
-
-/* The caller's id where it sent a sane one, else one of ours: random, so that nobody can tell from
- * two of his how many requests others have made in between. */
-static void name_request(struct exchange *e) {
-    static const char digits[] = "0123456789abcdef";
-    if (e->screen.request_id[0]) {
-        memcpy(e->request_id, e->screen.request_id, sizeof e->request_id);
-        return;
-    }
-    struct front_thread *t = e->thread;
-    if (t->id_left < ID_BYTES) {
-        /* At most 256 bytes, once the system has started: always whole (getrandom(2)). */
-        if (getrandom(t->id_random, sizeof t->id_random, 0) != (ssize_t)sizeof t->id_random)
-            return;
-        t->id_left = sizeof t->id_random;
-    }
-    uint8_t *id = t->id_random + (t->id_left -= ID_BYTES);
-    for (size_t i = 0; i < 2 * ID_BYTES; i++)
-        e->request_id[i] = digits[id[i / 2] >> (4 - i % 2 * 4) & 15];
-    e->request_id[2 * ID_BYTES] = '\0';
-    explicit_bzero(id, ID_BYTES);
 }
 
 static void refuse(struct exchange *e, const struct message_refused *refused) {
@@ -96,7 +71,7 @@ static void pass(struct exchange *e, const char *version, const struct screen_fi
     enum status status =
         intact ? screen_headers(e->method, version, fields, field_count, &e->screen, &error)
                : status_fail(&error, STATUS_INVALID, "a header line is malformed");
-    name_request(e);
+    exchange_identify(e);
     if (status == STATUS_OK)
         status = routes_match(e->method, e->path, &e->match, &unrouted);
     if (error.status != STATUS_OK || status == STATUS_INVALID) {

@@ -4,6 +4,7 @@
  * finds nothing. A worker that does not give the slot back in time keeps it, and ledger is told.
  * The ring of a worker that is gone stays mapped as long as the request borrows it, so that one is
  * wiped as well. */
+#include "base/checked.h"
 #include "server/front/exchange.h"
 #include "server/front/handlers.h"
 #include "server/front/oip_response.h"
@@ -85,6 +86,23 @@ static enum status wait_answer(struct infer *x, struct error *error) {
     return response->status == STATUS_OK ? STATUS_OK : worker_failed(response, error);
 }
 
+/* Working memory for outputs that are asked for as classes. */
+static enum status take_ranks(struct exchange *e, struct oip_response *response,
+                              struct error *error) {
+    size_t size, count = oip_response_ranks(response);
+    if (!count)
+        return STATUS_OK;
+    if (!checked_mul(count, sizeof *response->ranks, &size))
+        return status_fail(error, STATUS_TOO_LARGE, "the answer is too large");
+    enum status status = scratch_take(&e->thread->work, size, error);
+    if (status != STATUS_OK)
+        return status;
+    response->ranks = (struct classification_rank *)(void *)e->thread->work.data;
+    if (size > e->work_used)
+        e->work_used = size;
+    return STATUS_OK;
+}
+
 static enum status encode(struct infer *x, struct error *error) {
     struct exchange *e = x->exchange;
     struct oip_response response = {
@@ -99,6 +117,8 @@ static enum status encode(struct infer *x, struct error *error) {
     enum status status = oip_response_check(&response, &bound, error);
     if (status == STATUS_OK)
         status = exchange_answer_room(e, bound, &x->answer, error);
+    if (status == STATUS_OK)
+        status = take_ranks(e, &response, error);
     if (status == STATUS_OK)
         status = oip_response_write(&response, &x->answer, &x->json_size, &x->binary, error);
     if (status != STATUS_OK)
@@ -152,6 +172,7 @@ void handle_infer(struct exchange *e) {
     if (status == STATUS_OK)
         status = run(&x, &error);
     workers_return(workers, &x.model);
+    explicit_bzero(e->thread->request.id, sizeof e->thread->request.id);
 
     struct message_settle settle = {
         .outcome = (uint8_t)status,

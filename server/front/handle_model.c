@@ -15,8 +15,10 @@ void handle_model_server(struct exchange *e) {
         exchange_fail(e, &error);
         return;
     }
-    buf_string(&body, "{\"name\":\"strongroom\",\"version\":\"" STRONGROOM_VERSION
-                      "\",\"extensions\":[\"binary_tensor_data\",\"model_repository\"]}\n");
+    buf_string(
+        &body,
+        "{\"name\":\"strongroom\",\"version\":\"" STRONGROOM_VERSION
+        "\",\"extensions\":[\"binary_tensor_data\",\"classification\",\"model_repository\"]}\n");
     exchange_succeed(e, &body);
 }
 

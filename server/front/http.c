@@ -6,7 +6,10 @@
 #include "server/front/visitors.h"
 
 #include <civetweb.h>
+#include <ctype.h>
 #include <inttypes.h>
+#include <openssl/err.h>
+#include <poll.h>
 #include <stdalign.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -18,6 +21,8 @@
  * leaving them in a queue. */
 #define SPARE_THREADS 8
 #define START_STEPS 500 /* of 10 ms */
+#define HEAD_MAX 16384  /* bytes of a request's head: the library's buffer */
+#define HEAD_MAX_TEXT "16384"
 
 struct http {
     struct front *front;
@@ -26,6 +31,19 @@ struct http {
     _Atomic unsigned open;    /* connections */
     _Atomic unsigned started; /* threads that have begun, the accepting one among them */
 };
+
+/* The TLS session that this thread has made last: of the connection that it serves. */
+static _Thread_local SSL *latest_session;
+
+static void note_session(void *session, void *pointer, CRYPTO_EX_DATA *data, int index, long number,
+                         void *argument) {
+    (void)pointer;
+    (void)data;
+    (void)index;
+    (void)number;
+    (void)argument;
+    latest_session = session;
+}
 
 static struct http *http_of(const struct mg_connection *connection) {
     return mg_get_user_data(mg_get_context(connection));
@@ -49,6 +67,7 @@ static void *begin_thread(const struct mg_context *context, int type) {
         return NULL;
     thread->front = http->front;
     thread->channel.socket = -1;
+    thread->socket = -1;
     enum status status = channel_init(&thread->channel, &http->front->ledger, &error);
     if (status != STATUS_OK) {
         log_error("a connection thread cannot start: %s", error.message);
@@ -56,6 +75,7 @@ static void *begin_thread(const struct mg_context *context, int type) {
         free(thread);
         return NULL;
     }
+    patience_add(&thread->patience);
     atomic_fetch_add(&http->started, 1);
     return thread;
 }
@@ -65,22 +85,52 @@ static void end_thread(const struct mg_context *context, int type, void *pointer
     (void)context;
     if (type != 1 || !thread)
         return;
+    patience_remove(&thread->patience);
     channel_free(&thread->channel);
     scratch_free(&thread->body);
     scratch_free(&thread->answer);
+    scratch_free(&thread->work);
     explicit_bzero(thread, sizeof *thread);
     free(thread);
 }
 
-/* Those that have got through the handshake; visitors.h counts all of them by their source. */
+/* Does the connection begin with what a request may begin with? Waits for the first byte and leaves
+ * it where it is; visitors.h ends the wait for one that does not come. */
+static bool begins_well(SSL *session) {
+    for (;;) {
+        char first;
+        ERR_clear_error();
+        int n = SSL_peek(session, &first, 1);
+        if (n == 1)
+            return isgraph((unsigned char)first);
+        int why = SSL_get_error(session, n);
+        ERR_clear_error();
+        struct pollfd p = {.fd = SSL_get_fd(session), .events = POLLIN};
+        if (why != SSL_ERROR_WANT_READ || poll(&p, 1, VISITORS_FIRST_MS) <= 0)
+            return false;
+    }
+}
+
+/* Those that have got through the handshake; visitors.h counts all of them by their source. The
+ * first request that a thread reads is looked at before the library has it: see
+ * request_line_intact. */
 static int begin_connection(const struct mg_connection *connection, void **data) {
     struct http *http = http_of(connection);
+    struct front_thread *thread = mg_get_thread_pointer(connection);
     *data = http;
     atomic_fetch_add(&http->open, 1);
+    if (thread && latest_session) {
+        thread->socket = SSL_get_fd(latest_session);
+        thread->head_suspect = !thread->head_begin && !begins_well(latest_session);
+    }
     return 0;
 }
 
 static void end_connection(const struct mg_connection *connection) {
+    struct front_thread *thread = mg_get_thread_pointer(connection);
+    latest_session = NULL;
+    if (thread)
+        thread->socket = -1;
     if (mg_get_user_connection_data(connection))
         atomic_fetch_sub(&http_of(connection)->open, 1);
 }
@@ -94,11 +144,13 @@ static bool turned_away(struct exchange *e) {
     unsigned limit = front->config->limits.connections;
     if (open > limit) {
         e->close = true;
+        exchange_identify(e);
         exchange_error(e, STATUS_UNAVAILABLE, "too many connections", 1);
         return true;
     }
     if (visitors_too_many()) {
         e->close = true;
+        exchange_identify(e);
         exchange_error(e, STATUS_RATE, "too many connections from this address", 1);
         return true;
     }
@@ -135,11 +187,13 @@ static bool headers_intact(const struct mg_request_info *info) {
  * it. Blank lines there are dangerous: it has measured the head before it skipped them, so what it
  * takes for the next request is part of this one. The head is read into the same place of the
  * thread's memory every time, aligned as malloc does it: a method that stands further in has
- * something in front of it. */
+ * something in front of it. Where that place is, the thread learns from the first request that it
+ * reads, whose first byte was looked at before (begins_well). */
 static bool request_line_intact(struct front_thread *thread, const struct mg_request_info *info) {
     const char *method = info->request_method, *target = info->request_uri;
     const char *version = info->http_version, *end = target + strlen(target);
-    if ((uintptr_t)method % alignof(max_align_t) != 0 ||
+    if ((thread->head_suspect && !thread->head_begin) ||
+        (uintptr_t)method % alignof(max_align_t) != 0 ||
         (thread->head_begin && (uintptr_t)method > thread->head_begin))
         return false;
     thread->head_begin = (uintptr_t)method;
@@ -148,6 +202,57 @@ static bool request_line_intact(struct front_thread *thread, const struct mg_req
     const char *line_end = version + strlen(version);
     return target == method + strlen(method) + 1 && version == end + 1 + strlen("HTTP/") &&
            (info->num_headers < 1 || info->http_headers[0].name == line_end + 2);
+}
+
+/* What of the body came along with the head lies in the library's buffer, which outlives the
+ * request: behind the empty line, as far as it was read. A connection that ends has no use for the
+ * rest either. */
+static void wipe_body(const struct exchange *e, const struct mg_request_info *info) {
+    uintptr_t buffer_end = e->thread->head_begin + HEAD_MAX;
+    if (!e->screen.content_length || info->num_headers < 1)
+        return;
+    const char *last = info->http_headers[info->num_headers - 1].value;
+    uint8_t *at = (uint8_t *)(uintptr_t)(last + strlen(last) + 4);
+    if ((uintptr_t)at >= buffer_end)
+        return;
+    size_t size = buffer_end - (uintptr_t)at;
+    explicit_bzero(at, e->close || e->body_read > size ? size : (size_t)e->body_read);
+}
+
+static enum counters_class class_of(const struct exchange *e) {
+    const struct route *route = e->match.route;
+    if (!route)
+        return COUNTERS_OTHER;
+    if (route->open)
+        return COUNTERS_HEALTH;
+    switch (route->action) {
+    case ACTION_INFER:
+        return COUNTERS_INFER;
+    case ACTION_SERVER_METADATA:
+    case ACTION_METADATA:
+    case ACTION_MODEL_READY:
+        return COUNTERS_METADATA;
+    case ACTION_INDEX:
+    case ACTION_LOAD:
+    case ACTION_UNLOAD:
+    case ACTION_DELETE:
+        return COUNTERS_REPOSITORY;
+    case ACTION_UPLOAD:
+        return COUNTERS_UPLOAD;
+    default:
+        return COUNTERS_TENANT;
+    }
+}
+
+static void count(const struct exchange *e) {
+    const struct counters_request request = {
+        .class = class_of(e),
+        .http_status = e->aborted ? COUNTERS_ABORTED : e->http_status,
+        .bytes_in = e->body_read,
+        .bytes_out = e->bytes_sent,
+        .duration_ns = exchange_now_ns() - e->started_ns,
+    };
+    counters_add(&e->thread->front->counters, &request);
 }
 
 static int handle(struct mg_connection *connection) {
@@ -169,43 +274,49 @@ static int handle(struct mg_connection *connection) {
         .started_ns = exchange_now_ns(),
     };
     visitors_asked();
-    size_t count = info->num_headers > 0 ? (size_t)info->num_headers : 0;
-    for (size_t i = 0; i < count; i++)
+    size_t field_count = info->num_headers > 0 ? (size_t)info->num_headers : 0;
+    for (size_t i = 0; i < field_count; i++)
         fields[i] = (struct screen_field){info->http_headers[i].name, info->http_headers[i].value};
     atomic_fetch_add(&thread->front->in_flight, 1);
     bool intact = request_line_intact(thread, info) && headers_intact(info);
     if (!turned_away(&e))
-        gate_handle(&e, info->http_version, fields, count, intact);
+        gate_handle(&e, info->http_version, fields, field_count, intact);
     else
         exchange_finish(&e);
     if (e.close || !e.http_status)
         mg_disable_connection_keep_alive(connection);
+    if (intact)
+        wipe_body(&e, info);
+    count(&e);
     atomic_fetch_sub(&thread->front->in_flight, 1);
     return e.http_status ? e.http_status : 500;
 }
 
 /* The library's own complaints: a head that is malformed, too long or of another protocol. */
 static int answer_error(struct mg_connection *connection, int status, const char *message) {
-    char head[256];
-    const char *text = "{\"error\":\"the request is malformed\"}\n";
+    struct front_thread *thread = mg_get_thread_pointer(connection);
+    char head[512], id[TRACE_ID_SIZE + 1] = "", parent[TRACE_PARENT_SIZE + 1] = "";
+    const char *text =
+        "{\"error\":\"the request's head is malformed, or larger than " HEAD_MAX_TEXT " bytes\"}\n";
     (void)message;
-    if (status == 413)
-        text = "{\"error\":\"the headers are larger than 16384 bytes\"}\n";
-    else if (status == 411)
+    if (status == 411)
         text = "{\"error\":\"Content-Length is not a number\"}\n";
     else if (status == 505)
         text = "{\"error\":\"HTTP 1.1 is spoken here\"}\n";
-    int code = status == 413 ? 413 : status >= 500 && status != 505 ? 500 : 400;
+    int code = status >= 500 && status != 505 ? 500 : 400;
     mg_disable_connection_keep_alive(connection);
+    if (thread) {
+        const struct counters_request request = {.class = COUNTERS_OTHER, .http_status = code};
+        (void)trace_request_id(&thread->random, id);
+        (void)trace_parent_next(&thread->random, NULL, parent);
+        counters_add(&thread->front->counters, &request);
+    }
     int size = snprintf(head, sizeof head,
                         "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\n"
-                        "Content-Length: %zu\r\nCache-Control: no-store\r\n"
-                        "Connection: close\r\n\r\n",
-                        code,
-                        code == 413   ? "Content Too Large"
-                        : code == 400 ? "Bad Request"
-                                      : "Internal Server Error",
-                        strlen(text));
+                        "Content-Length: %zu\r\nX-Request-Id: %s\r\ntraceparent: %s\r\n"
+                        "Cache-Control: no-store\r\nConnection: close\r\n\r\n",
+                        code, code == 400 ? "Bad Request" : "Internal Server Error", strlen(text),
+                        id, parent);
     if (size > 0 && (size_t)size < sizeof head && mg_write(connection, head, (size_t)size) == size)
         (void)mg_write(connection, text, strlen(text));
     return 0;
@@ -255,6 +366,10 @@ enum status http_start(struct front *front, SSL_CTX *tls, const int *listeners, 
     h->front = front;
     h->tls = tls;
     status = visitors_watch(tls, front->sources, error);
+    if (status == STATUS_OK)
+        status = patience_watch(error);
+    if (status == STATUS_OK && SSL_get_ex_new_index(0, NULL, note_session, NULL, NULL) < 0)
+        status = status_fail(error, STATUS_UNAVAILABLE, "connections cannot be watched");
     if (status != STATUS_OK)
         goto out;
     listener_ports(count, ports);
@@ -277,7 +392,7 @@ enum status http_start(struct front *front, SSL_CTX *tls, const int *listeners, 
                              "enable_auth_domain_check",
                              "no",
                              "max_request_size",
-                             "16384",
+                             HEAD_MAX_TEXT,
                              "listen_backlog",
                              "1024",
                              NULL};

@@ -1,14 +1,14 @@
 #include "server/front/oip_request.h"
 
 #include "base/checked.h"
+#include "server/front/classification.h"
 #include "server/front/json_reader.h"
+#include "server/front/oip_parameters.h"
 #include "server/front/oip_type.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-
-#define QUOTED_MAX 96
 
 /* Everything that the parts of one parse share. */
 struct parse {
@@ -26,30 +26,12 @@ struct parse {
     uint64_t explicit_binary;           /* outputs whose own binary_data was given */
 };
 
-/* A name of the request for a message, shortened where it is long. */
-static void quote(const struct json_text *text, char out[QUOTED_MAX]) {
-    uint8_t decoded[QUOTED_MAX - 8];
-    size_t size;
-    if (!json_text_decode(text, decoded, sizeof decoded, &size))
-        snprintf(out, QUOTED_MAX, "a name of %zu bytes", text->size);
-    else
-        snprintf(out, QUOTED_MAX, "\"%.*s\"", (int)size, (const char *)decoded);
-}
-
 static enum status refuse_member(struct parse *p, const struct json_text *member, const char *where,
                                  bool repeated) {
-    char name[QUOTED_MAX];
-    quote(member, name);
+    char name[OIP_QUOTED_MAX];
+    oip_parameters_quote(member, name);
     return status_fail(p->error, STATUS_INVALID, "%s: member %s is %s", where, name,
                        repeated ? "repeated" : "unknown");
-}
-
-static enum status refuse_parameter(struct parse *p, const struct json_text *member,
-                                    bool repeated) {
-    char name[QUOTED_MAX];
-    quote(member, name);
-    return status_fail(p->error, STATUS_INVALID, "parameter %s is %s", name,
-                       repeated ? "repeated" : "not supported");
 }
 
 static const struct oip_port *find_port(const struct oip_port *ports, size_t count,
@@ -76,6 +58,11 @@ struct input {
     size_t data_at; /* offset of data that had to wait */
 };
 
+static enum status read_input_parameters(struct parse *p, struct json_reader *r,
+                                         struct input *input) {
+    return oip_parameters_input(r, &input->has_binary_size, &input->binary_size, p->error);
+}
+
 static enum status read_shape(struct parse *p, struct json_reader *r, struct input *input) {
     enum status status = json_reader_array(r, p->error);
     input->tensor.rank = 0;
@@ -96,27 +83,6 @@ static enum status read_shape(struct parse *p, struct json_reader *r, struct inp
             return status_fail(p->error, STATUS_INVALID, "shape has more than %d dimensions",
                                RING_RANK_MAX);
         input->tensor.dims[input->tensor.rank++] = value;
-    }
-    return status;
-}
-
-static enum status read_input_parameters(struct parse *p, struct json_reader *r,
-                                         struct input *input) {
-    enum status status = json_reader_object(r, p->error);
-    while (status == STATUS_OK) {
-        struct json_text member;
-        struct json_number number;
-        bool more;
-        status = json_reader_next_member(r, &member, &more, p->error);
-        if (status != STATUS_OK || !more)
-            break;
-        if (!json_text_is(&member, "binary_data_size") || input->has_binary_size)
-            return refuse_parameter(p, &member, input->has_binary_size);
-        status = json_reader_number(r, &number, p->error);
-        if (status == STATUS_OK && !json_number_u64(&number, &input->binary_size))
-            status =
-                status_fail(p->error, STATUS_INVALID, "binary_data_size is an integer, 0 or more");
-        input->has_binary_size = true;
     }
     return status;
 }
@@ -153,8 +119,8 @@ static enum status read_name(struct parse *p, struct json_reader *r, struct inpu
         find_port(p->signature->inputs, p->signature->input_count, &input->name, &input->index);
     if (input->port)
         return STATUS_OK;
-    char name[QUOTED_MAX];
-    quote(&input->name, name);
+    char name[OIP_QUOTED_MAX];
+    oip_parameters_quote(&input->name, name);
     return status_fail(p->error, STATUS_INVALID,
                        "the model has no input %s; its first is \"%.64s\"", name,
                        p->signature->inputs[0].name);
@@ -277,37 +243,52 @@ static enum status read_input(struct parse *p, struct json_reader *r) {
 
 /* --- one output ---------------------------------------------------------------------------- */
 
-static enum status read_output_parameters(struct parse *p, struct json_reader *r, bool *binary,
-                                          bool *given) {
-    enum status status = json_reader_object(r, p->error);
-    while (status == STATUS_OK) {
-        struct json_text member;
-        bool more;
-        status = json_reader_next_member(r, &member, &more, p->error);
-        if (status != STATUS_OK || !more)
-            break;
-        if (!json_text_is(&member, "binary_data") || *given)
-            return refuse_parameter(p, &member, *given);
-        *given = true;
-        status = json_reader_boolean(r, binary, p->error);
-    }
-    return status;
+struct output {
+    struct json_text name;
+    bool has_name, has_parameters;
+    struct oip_output_parameters parameters;
+};
+
+static enum status keep_output(struct parse *p, const struct output *output) {
+    char quoted[OIP_QUOTED_MAX];
+    size_t index;
+    oip_parameters_quote(&output->name, quoted);
+    const struct oip_port *port =
+        find_port(p->signature->outputs, p->signature->output_count, &output->name, &index);
+    if (!port)
+        return status_fail(p->error, STATUS_INVALID,
+                           "the model has no output %s; its first is \"%.64s\"", quoted,
+                           p->signature->outputs[0].name);
+    if (p->seen_outputs >> index & 1)
+        return status_fail(p->error, STATUS_INVALID, "output %s is asked for twice", quoted);
+    if (output->parameters.classes && !classification_takes(port->type))
+        return status_fail(p->error, STATUS_INVALID,
+                           "output %s is %s, whose values cannot be ranked: classification takes "
+                           "whole numbers, FP32 and FP64",
+                           quoted, oip_type_of(port->type)->name);
+    p->seen_outputs |= UINT64_C(1) << index;
+    if (output->parameters.has_binary)
+        p->explicit_binary |= UINT64_C(1) << index;
+    p->request->outputs[p->request->output_count++] =
+        (struct oip_output){(uint32_t)index, output->parameters.binary, output->parameters.classes};
+    return STATUS_OK;
 }
 
 static enum status read_output(struct parse *p, struct json_reader *r) {
-    struct json_text name, member;
-    bool has_name = false, has_parameters = false, binary = false, given = false, more;
+    struct output output = {0};
+    struct json_text member;
+    bool more;
     enum status status = json_reader_object(r, p->error);
     while (status == STATUS_OK) {
         status = json_reader_next_member(r, &member, &more, p->error);
         if (status != STATUS_OK || !more)
             break;
-        if (json_text_is(&member, "name") && !has_name) {
-            status = json_reader_string(r, &name, p->error);
-            has_name = true;
-        } else if (json_text_is(&member, "parameters") && !has_parameters) {
-            status = read_output_parameters(p, r, &binary, &given);
-            has_parameters = true;
+        if (json_text_is(&member, "name") && !output.has_name) {
+            status = json_reader_string(r, &output.name, p->error);
+            output.has_name = true;
+        } else if (json_text_is(&member, "parameters") && !output.has_parameters) {
+            status = oip_parameters_output(r, &output.parameters, p->error);
+            output.has_parameters = true;
         } else {
             return refuse_member(p, &member, "an output",
                                  json_text_is(&member, "name") ||
@@ -316,23 +297,10 @@ static enum status read_output(struct parse *p, struct json_reader *r) {
     }
     if (status != STATUS_OK)
         return status_prefix(p->error, "output %" PRIu32 ": ", p->request->output_count);
-    if (!has_name)
+    if (!output.has_name)
         return status_fail(p->error, STATUS_INVALID, "output %" PRIu32 ": name is missing",
                            p->request->output_count);
-    char quoted[QUOTED_MAX];
-    size_t index;
-    quote(&name, quoted);
-    if (!find_port(p->signature->outputs, p->signature->output_count, &name, &index))
-        return status_fail(p->error, STATUS_INVALID,
-                           "the model has no output %s; its first is \"%.64s\"", quoted,
-                           p->signature->outputs[0].name);
-    if (p->seen_outputs >> index & 1)
-        return status_fail(p->error, STATUS_INVALID, "output %s is asked for twice", quoted);
-    p->seen_outputs |= UINT64_C(1) << index;
-    if (given)
-        p->explicit_binary |= UINT64_C(1) << index;
-    p->request->outputs[p->request->output_count++] = (struct oip_output){(uint32_t)index, binary};
-    return STATUS_OK;
+    return keep_output(p, &output);
 }
 
 /* --- the request --------------------------------------------------------------------------- */
@@ -365,36 +333,10 @@ static enum status read_id(struct parse *p, struct json_reader *r) {
 }
 
 static enum status read_parameters(struct parse *p, struct json_reader *r) {
-    bool has_timeout = false, has_binary = false;
-    enum status status = json_reader_object(r, p->error);
-    while (status == STATUS_OK) {
-        struct json_text member;
-        bool more;
-        status = json_reader_next_member(r, &member, &more, p->error);
-        if (status != STATUS_OK || !more)
-            break;
-        if (json_text_is(&member, "timeout")) {
-            struct json_number number;
-            if (has_timeout)
-                return refuse_parameter(p, &member, true);
-            has_timeout = true;
-            status = json_reader_number(r, &number, p->error);
-            if (status != STATUS_OK)
-                status = status_prefix(p->error, "parameter timeout, in microseconds: ");
-            else if (!json_number_u64(&number, &p->request->timeout_us))
-                status = status_fail(p->error, STATUS_INVALID,
-                                     "parameter timeout is a whole number of microseconds");
-        } else if (json_text_is(&member, "binary_data_output")) {
-            if (has_binary)
-                return refuse_parameter(p, &member, true);
-            has_binary = true;
-            status = json_reader_boolean(r, &p->all_binary, p->error);
-            if (status != STATUS_OK)
-                status = status_prefix(p->error, "parameter binary_data_output: ");
-        } else {
-            return refuse_parameter(p, &member, false);
-        }
-    }
+    struct oip_request_parameters parameters = {0};
+    enum status status = oip_parameters_request(r, &parameters, p->error);
+    p->request->timeout_us = parameters.timeout_us;
+    p->all_binary = parameters.all_binary;
     return status;
 }
 
@@ -454,7 +396,7 @@ static enum status settle_outputs(struct parse *p) {
     struct oip_request *request = p->request;
     if (request->output_count == 0) {
         for (uint32_t i = 0; i < p->signature->output_count; i++)
-            request->outputs[i] = (struct oip_output){i, false};
+            request->outputs[i] = (struct oip_output){.index = i};
         request->output_count = (uint32_t)p->signature->output_count;
     }
     for (uint32_t i = 0; i < request->output_count; i++) {

@@ -5,12 +5,12 @@
  *
  * Members come in any order. Data are decoded where they stand once name, datatype and shape are
  * known, otherwise their place is remembered and they are decoded at the object's end. A member,
- * input or output that is repeated, missing or unknown is refused; so is a parameter that this
- * server does not honour, since to ignore it would change what was asked for.
+ * input or output that is repeated, missing or unknown is refused. For parameters see
+ * oip_parameters.h.
  *
  * Source: open-inference-protocol, specification/protocol/inference_rest.md; Triton's
- * extension_binary_data.md. On failure nothing in `request` or the area may be used.
- * Threads: no shared state. Input: untrusted. */
+ * extension_binary_data.md, extension_classification.md, extension_parameters.md. On failure
+ * nothing in `request` or the area may be used. Threads: no shared state. Input: untrusted. */
 #ifndef FRONT_OIP_REQUEST_H
 #define FRONT_OIP_REQUEST_H
 
@@ -32,6 +32,7 @@
 struct oip_output {
     uint32_t index; /* in the signature */
     bool binary;
+    uint32_t classes; /* so many of its highest values instead of the tensor; 0: the tensor */
 };
 
 struct oip_request {

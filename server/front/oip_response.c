@@ -30,6 +30,11 @@ static enum status malformed(const struct oip_port *port, struct error *error) {
                        port->name);
 }
 
+/* One class in an answer: in binary a length and the text, in JSON quotes, comma and escapes. */
+static size_t class_text_max(const struct oip_port *port) {
+    return CLASSIFICATION_NUMBER_MAX + 8 + 6 * port->labels.longest;
+}
+
 enum status oip_response_check(const struct oip_response *response, size_t *bound,
                                struct error *error) {
     const struct oip_request *request = response->request;
@@ -40,6 +45,7 @@ enum status oip_response_check(const struct oip_response *response, size_t *boun
         const struct oip_port *port = &response->signature->outputs[request->outputs[i].index];
         const struct oip_type *type = oip_type_of(port->type);
         const struct ring_tensor *tensor = tensor_of(response, request->outputs[i].index);
+        struct classification_shape classes;
         int64_t count;
         size_t bytes, text;
         if (!tensor || tensor->type != port->type || tensor->rank > RING_RANK_MAX ||
@@ -47,7 +53,12 @@ enum status oip_response_check(const struct oip_response *response, size_t *boun
             !checked_mul((size_t)count, type->size ? type->size : 4, &bytes) ||
             (type->size ? tensor->bytes != bytes : tensor->bytes < bytes))
             return malformed(port, error);
-        if (request->outputs[i].binary)
+        if (request->outputs[i].classes) {
+            /* Not more than elements, so no product of these is larger than that of the shape. */
+            if (!classification_shape_of(port, tensor, request->outputs[i].classes, &classes) ||
+                !checked_mul(classes.rows * classes.kept, class_text_max(port), &text))
+                return malformed(port, error);
+        } else if (request->outputs[i].binary)
             text = (size_t)tensor->bytes;
         else if (!checked_mul((size_t)count, ELEMENT_TEXT_MAX, &text) ||
                  !checked_add(text, type->size ? 0 : (size_t)tensor->bytes * 6, &text))
@@ -58,6 +69,20 @@ enum status oip_response_check(const struct oip_response *response, size_t *boun
     }
     *bound = total;
     return STATUS_OK;
+}
+
+size_t oip_response_ranks(const struct oip_response *response) {
+    const struct oip_request *request = response->request;
+    size_t total = 0;
+    for (uint32_t i = 0; i < request->output_count; i++) {
+        const struct oip_output *output = &request->outputs[i];
+        struct classification_shape classes;
+        if (output->classes &&
+            classification_shape_of(&response->signature->outputs[output->index],
+                                    tensor_of(response, output->index), output->classes, &classes))
+            total += classes.rows * classes.kept;
+    }
+    return total;
 }
 
 static enum status write_strings(const struct oip_port *port, const uint8_t *at, size_t size,
@@ -147,21 +172,80 @@ static enum status write_data(const struct oip_response *response, const struct 
     return STATUS_OK;
 }
 
-static enum status write_output(const struct oip_response *response, uint32_t which,
-                                struct buf *out, struct error *error) {
+/* --- outputs ------------------------------------------------------------------------------- */
+
+/* What one pass over the outputs takes from the other: the classes of each lie behind those of the
+ * one before it. */
+struct pass {
+    const struct oip_response *response;
+    struct classification_rank *ranks;
+};
+
+static void write_shape(const int64_t *dims, uint32_t rank, struct buf *out) {
+    buf_string(out, "\",\"shape\":[");
+    for (uint32_t d = 0; d < rank; d++) {
+        if (d)
+            buf_u8(out, ',');
+        json_writer_i64(out, dims[d]);
+    }
+}
+
+/* The text of one class, bounded by what a number and a label can be. */
+static struct buf class_text(const struct oip_port *port, const struct classification_rank *rank,
+                             char text[CLASSIFICATION_NUMBER_MAX + OIP_LABEL_MAX]) {
+    struct buf out = buf_of(text, CLASSIFICATION_NUMBER_MAX + OIP_LABEL_MAX);
+    classification_text(port, rank, &out);
+    return out;
+}
+
+static void write_classes(struct pass *pass, const struct oip_output *wanted,
+                          const struct oip_port *port, const struct ring_tensor *tensor,
+                          struct buf *out) {
+    char text[CLASSIFICATION_NUMBER_MAX + OIP_LABEL_MAX];
+    struct classification_shape classes;
+    if (!classification_shape_of(port, tensor, wanted->classes, &classes))
+        return; /* it was checked */
+    const size_t count = classes.rows * classes.kept;
+    struct classification_rank *ranks = pass->ranks;
+    classification_rank(&classes, port->type, pass->response->data + tensor->offset, ranks);
+    pass->ranks += count;
+    const int64_t dims[] = {(int64_t)classes.rows, (int64_t)classes.kept};
+    buf_string(out, "BYTES");
+    write_shape(classes.batch ? dims : dims + 1, classes.batch ? 2 : 1, out);
+    if (wanted->binary) {
+        uint64_t bytes = 0;
+        for (size_t i = 0; i < count; i++)
+            bytes += 4 + class_text(port, &ranks[i], text).size;
+        buf_string(out, "],\"parameters\":{\"binary_data_size\":");
+        json_writer_u64(out, bytes);
+        buf_string(out, "}}");
+        return;
+    }
+    buf_string(out, "],\"data\":[");
+    for (size_t i = 0; i < count; i++) {
+        struct buf class = class_text(port, &ranks[i], text);
+        if (i)
+            buf_u8(out, ',');
+        json_writer_string(out, class.data, class.size);
+    }
+    buf_string(out, "]}");
+}
+
+static enum status write_output(struct pass *pass, uint32_t which, struct buf *out,
+                                struct error *error) {
+    const struct oip_response *response = pass->response;
     const struct oip_output *wanted = &response->request->outputs[which];
     const struct oip_port *port = &response->signature->outputs[wanted->index];
     const struct ring_tensor *tensor = tensor_of(response, wanted->index);
     buf_string(out, which ? ",{\"name\":" : "{\"name\":");
     json_writer_string(out, port->name, strlen(port->name));
     buf_string(out, ",\"datatype\":\"");
-    buf_string(out, oip_type_of(port->type)->name);
-    buf_string(out, "\",\"shape\":[");
-    for (uint32_t d = 0; d < tensor->rank; d++) {
-        if (d)
-            buf_u8(out, ',');
-        json_writer_i64(out, tensor->dims[d]);
+    if (wanted->classes) {
+        write_classes(pass, wanted, port, tensor, out);
+        return STATUS_OK;
     }
+    buf_string(out, oip_type_of(port->type)->name);
+    write_shape(tensor->dims, tensor->rank, out);
     if (wanted->binary) {
         buf_string(out, "],\"parameters\":{\"binary_data_size\":");
         json_writer_u64(out, tensor->bytes);
@@ -174,9 +258,33 @@ static enum status write_output(const struct oip_response *response, uint32_t wh
     return status;
 }
 
+static void write_binary(struct pass *pass, uint32_t which, struct buf *out) {
+    const struct oip_response *response = pass->response;
+    const struct oip_output *wanted = &response->request->outputs[which];
+    const struct oip_port *port = &response->signature->outputs[wanted->index];
+    const struct ring_tensor *tensor = tensor_of(response, wanted->index);
+    char text[CLASSIFICATION_NUMBER_MAX + OIP_LABEL_MAX];
+    struct classification_shape classes;
+    if (!wanted->classes) {
+        if (wanted->binary)
+            buf_bytes(out, response->data + tensor->offset, (size_t)tensor->bytes);
+        return;
+    }
+    if (!classification_shape_of(port, tensor, wanted->classes, &classes))
+        return; /* it was checked */
+    for (size_t i = 0; i < classes.rows * classes.kept; i++, pass->ranks++) {
+        if (!wanted->binary)
+            continue;
+        struct buf class = class_text(port, pass->ranks, text);
+        buf_u32(out, (uint32_t) class.size);
+        buf_bytes(out, class.data, class.size);
+    }
+}
+
 enum status oip_response_write(const struct oip_response *response, struct buf *out,
                                size_t *json_size, bool *binary, struct error *error) {
     const struct oip_request *request = response->request;
+    struct pass pass = {response, response->ranks};
     size_t begin = out->size;
     bool any_binary = false;
     buf_string(out, "{\"model_name\":");
@@ -189,19 +297,16 @@ enum status oip_response_write(const struct oip_response *response, struct buf *
     }
     buf_string(out, ",\"outputs\":[");
     for (uint32_t i = 0; i < request->output_count; i++) {
-        enum status status = write_output(response, i, out, error);
+        enum status status = write_output(&pass, i, out, error);
         if (status != STATUS_OK)
             return status;
         any_binary |= request->outputs[i].binary;
     }
     buf_string(out, "]}");
     size_t json_end = out->size;
-    for (uint32_t i = 0; i < request->output_count; i++) {
-        if (!request->outputs[i].binary)
-            continue;
-        const struct ring_tensor *tensor = tensor_of(response, request->outputs[i].index);
-        buf_bytes(out, response->data + tensor->offset, (size_t)tensor->bytes);
-    }
+    pass.ranks = response->ranks;
+    for (uint32_t i = 0; i < request->output_count; i++)
+        write_binary(&pass, i, out);
     if (out->failed)
         return status_fail(error, STATUS_INTERNAL, "the answer does not fit its buffer");
     *json_size = json_end - begin;

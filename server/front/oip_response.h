@@ -10,6 +10,7 @@
 #include "base/buf.h"
 #include "base/ring.h"
 #include "base/status.h"
+#include "server/front/classification.h"
 #include "server/front/oip_request.h"
 #include "server/front/oip_signature.h"
 
@@ -23,12 +24,17 @@ struct oip_response {
     const uint8_t *data;                /* the slot's data area */
     const char *model;
     const char *version;
+    struct classification_rank *ranks; /* room for as many as oip_response_ranks says */
 };
 
 /* Does the worker's answer hold exactly the outputs asked for, of the model's types, with sizes
  * that follow from their shapes? On success *bound is enough room for oip_response_write. */
 MUST_USE enum status oip_response_check(const struct oip_response *response, size_t *bound,
                                         struct error *error);
+
+/* After oip_response_check: the ranks that outputs asked for as classes need. 0 where there are
+ * none; `ranks` is not looked at then. */
+size_t oip_response_ranks(const struct oip_response *response);
 
 /* After oip_response_check. *json_size is the length of the JSON part; all of `out` is JSON where
  * no output is binary (*binary false). STATUS_INVALID where an output has no JSON form (NaN,

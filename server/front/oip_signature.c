@@ -33,6 +33,53 @@ static enum status parse_shape(struct json_reader *r, struct oip_port *port, str
     }
 }
 
+/* Two passes: how much there is, then the texts. */
+static enum status parse_labels(struct json_reader *r, struct oip_labels *labels,
+                                struct error *error) {
+    if (labels->text)
+        return status_fail(error, STATUS_INVALID, "a member is repeated");
+    struct json_reader ahead = *r;
+    struct json_text text;
+    size_t count = 0, room = 1;
+    bool more = true;
+    enum status status = json_reader_array(&ahead, error);
+    while (status == STATUS_OK) {
+        status = json_reader_next_element(&ahead, &more, error);
+        if (status != STATUS_OK || !more)
+            break;
+        status = json_reader_string(&ahead, &text, error);
+        room += text.size;
+        if (status == STATUS_OK && ++count > OIP_LABELS_MAX)
+            status = status_fail(error, STATUS_UNSERVABLE, "an output has more than %d labels",
+                                 OIP_LABELS_MAX);
+    }
+    if (status != STATUS_OK)
+        return status;
+    labels->ends = calloc(count + 1, sizeof *labels->ends);
+    labels->text = malloc(room);
+    if (!labels->ends || !labels->text)
+        return status_fail(error, STATUS_UNAVAILABLE, "out of memory");
+    size_t used = 0, size = 0;
+    status = json_reader_array(r, error);
+    while (status == STATUS_OK) {
+        status = json_reader_next_element(r, &more, error);
+        if (status != STATUS_OK || !more)
+            return status;
+        status = json_reader_string(r, &text, error);
+        if (status != STATUS_OK)
+            return status;
+        if (!json_text_decode(&text, (uint8_t *)labels->text + used, room - used, &size) ||
+            size > OIP_LABEL_MAX)
+            return status_fail(error, STATUS_UNSERVABLE, "a label is longer than %d bytes",
+                               OIP_LABEL_MAX);
+        used += size;
+        labels->ends[labels->count++] = (uint32_t)used;
+        if (size > labels->longest)
+            labels->longest = size;
+    }
+    return status;
+}
+
 static enum status parse_port(struct json_reader *r, struct oip_port *port, struct error *error) {
     bool has_name = false, has_shape = false;
     enum status status = json_reader_object(r, error);
@@ -49,6 +96,8 @@ static enum status parse_port(struct json_reader *r, struct oip_port *port, stru
         if (json_text_is(&member, "shape")) {
             status = parse_shape(r, port, error);
             has_shape = true;
+        } else if (json_text_is(&member, "labels")) {
+            status = parse_labels(r, &port->labels, error);
         } else {
             status = json_reader_string(r, &text, error);
         }
@@ -129,11 +178,19 @@ enum status oip_signature_parse(const void *json, size_t size, struct oip_signat
     return status;
 }
 
+static void free_ports(struct oip_port *ports) {
+    for (size_t i = 0; ports && i < RING_TENSORS_MAX; i++) {
+        free(ports[i].labels.ends);
+        free(ports[i].labels.text);
+    }
+    free(ports);
+}
+
 void oip_signature_free(struct oip_signature *signature) {
     if (!signature)
         return;
-    free(signature->inputs);
-    free(signature->outputs);
+    free_ports(signature->inputs);
+    free_ports(signature->outputs);
     free(signature);
 }
 

@@ -14,13 +14,24 @@
 #include <stdint.h>
 
 #define OIP_NAME_MAX 255
+#define OIP_LABELS_MAX 65536   /* of one output */
+#define OIP_LABEL_MAX 255      /* bytes of one */
 #define OIP_SHAPE_TEXT_MAX 300 /* a shape in words: "[-1,3,224,224]" */
+
+/* Names of an output's classes, by index: one text, and where each ends in it. */
+struct oip_labels {
+    size_t count;
+    size_t longest;
+    uint32_t *ends;
+    char *text;
+};
 
 struct oip_port {
     char name[OIP_NAME_MAX + 1];
     uint32_t type; /* ONNX, one that oip_type_of knows */
     uint32_t rank;
     int64_t dims[RING_RANK_MAX]; /* -1: any */
+    struct oip_labels labels;    /* of an output, where the model has them */
 };
 
 struct oip_signature {
@@ -28,8 +39,8 @@ struct oip_signature {
     struct oip_port *inputs, *outputs;
 };
 
-/* Parse `{"platform"?, "inputs": [{"name", "datatype", "shape"}], "outputs": [...]}`. The result
- * is the caller's, freed with oip_signature_free. */
+/* Parse `{"platform"?, "inputs": [{"name", "datatype", "shape"}], "outputs": [...]}`; an output may
+ * have "labels", an array of strings. The result is the caller's, freed with oip_signature_free. */
 MUST_USE enum status oip_signature_parse(const void *json, size_t size,
                                          struct oip_signature **signature, struct error *error);
 void oip_signature_free(struct oip_signature *signature);

@@ -3,7 +3,8 @@
 #include <string.h>
 #include <strings.h>
 
-/* Fields that may stand once only. */
+/* Fields that are looked at. Those from ACCEPT_ENCODING on say nothing where they are repeated; any
+ * other may stand once only. */
 enum field {
     CONTENT_LENGTH,
     TRANSFER_ENCODING,
@@ -16,8 +17,10 @@ enum field {
     JSON_SIZE,
     REQUEST_ID,
     TIMEOUT,
-    TRACEPARENT,
     SIGNATURE,
+    ACCEPT_ENCODING,
+    TRACEPARENT,
+    TRACESTATE,
     FIELD_COUNT
 };
 
@@ -33,8 +36,10 @@ static const char *const field_names[FIELD_COUNT] = {
     [JSON_SIZE] = "Inference-Header-Content-Length",
     [REQUEST_ID] = "X-Request-Id",
     [TIMEOUT] = "X-Request-Timeout-Ms",
-    [TRACEPARENT] = "traceparent",
     [SIGNATURE] = "X-Model-Signature",
+    [ACCEPT_ENCODING] = "Accept-Encoding",
+    [TRACEPARENT] = "traceparent",
+    [TRACESTATE] = "tracestate",
 };
 
 static bool is_token(const char *text) {
@@ -97,17 +102,13 @@ static void take_request_id(const char *value, struct screen *screen) {
     memcpy(screen->request_id, value, size + 1);
 }
 
-/* W3C Trace Context, version 00: 00-<32 hex>-<16 hex>-<2 hex>, lower case. */
-static void take_traceparent(const char *value, struct screen *screen) {
-    if (!value || strlen(value) != SCREEN_TRACEPARENT_SIZE || memcmp(value, "00-", 3) != 0)
+static void take_trace(const char *parent, const char *state, struct screen *screen) {
+    if (!parent || !trace_parent_valid(parent))
         return;
-    for (size_t i = 3; i < SCREEN_TRACEPARENT_SIZE; i++) {
-        bool dash = i == 35 || i == 52;
-        bool digit = (value[i] >= '0' && value[i] <= '9') || (value[i] >= 'a' && value[i] <= 'f');
-        if (dash ? value[i] != '-' : !digit)
-            return;
-    }
-    memcpy(screen->traceparent, value, SCREEN_TRACEPARENT_SIZE + 1);
+    memcpy(screen->traceparent, parent, SCREEN_TRACEPARENT_SIZE);
+    screen->traceparent[SCREEN_TRACEPARENT_SIZE] = '\0';
+    if (state && trace_state_valid(state))
+        screen->tracestate = state;
 }
 
 /* `Bearer <key>` or the bare key. Another scheme is no key: the answer is 401 then. */
@@ -182,6 +183,7 @@ static enum status take_numbers(const char *const found[FIELD_COUNT], struct scr
 static enum status collect(const struct screen_field *fields, size_t count,
                            const char *found[FIELD_COUNT], const char **connection,
                            struct error *error) {
+    unsigned repeated = 0;
     for (size_t i = 0; i < count; i++) {
         if (!is_token(fields[i].name))
             return status_fail(error, STATUS_INVALID, "a header has a malformed name");
@@ -192,12 +194,17 @@ static enum status collect(const struct screen_field *fields, size_t count,
         for (size_t f = 0; f < FIELD_COUNT; f++) {
             if (strcasecmp(fields[i].name, field_names[f]) != 0)
                 continue;
-            if (found[f])
+            if (found[f] && f < ACCEPT_ENCODING)
                 return status_fail(error, STATUS_INVALID, "the header %s is repeated",
                                    field_names[f]);
+            if (found[f])
+                repeated |= 1u << f;
             found[f] = fields[i].value;
         }
     }
+    for (size_t f = ACCEPT_ENCODING; f < FIELD_COUNT; f++)
+        if (repeated >> f & 1)
+            found[f] = NULL;
     return STATUS_OK;
 }
 
@@ -213,7 +220,7 @@ enum status screen_headers(const char *method, const char *version,
         return status_fail(error, STATUS_INVALID, "more than %d headers", SCREEN_HEADERS_MAX);
     status = collect(fields, count, found, &connection, error);
     take_request_id(found[REQUEST_ID], screen);
-    take_traceparent(found[TRACEPARENT], screen);
+    take_trace(found[TRACEPARENT], found[TRACESTATE], screen);
     if (status != STATUS_OK)
         return status;
     if (!old && (!found[HOST] || !*found[HOST]))
@@ -226,11 +233,14 @@ enum status screen_headers(const char *method, const char *version,
     if (status != STATUS_OK)
         return status;
     s.wants_close = connection ? !list_has(connection, "keep-alive") : old;
-    s.encoded = found[CONTENT_ENCODING] && strcasecmp(found[CONTENT_ENCODING], "identity") != 0;
+    s.coding = compress_coding_of(found[CONTENT_ENCODING]);
+    s.encoded = s.coding != COMPRESS_IDENTITY;
+    s.accepts = compress_accepted(found[ACCEPT_ENCODING]);
     s.content_type = found[CONTENT_TYPE];
     s.has_signature = found[SIGNATURE] != NULL;
     memcpy(s.request_id, screen->request_id, sizeof s.request_id);
     memcpy(s.traceparent, screen->traceparent, sizeof s.traceparent);
+    s.tracestate = screen->tracestate;
     *screen = s;
     return STATUS_OK;
 }

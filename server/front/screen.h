@@ -11,13 +11,15 @@
 
 #include "base/message.h"
 #include "base/status.h"
+#include "server/front/compress.h"
+#include "server/front/trace.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #define SCREEN_HEADERS_MAX 60
-#define SCREEN_TRACEPARENT_SIZE 55
+#define SCREEN_TRACEPARENT_SIZE TRACE_PARENT_SIZE
 
 struct screen_field {
     const char *name, *value;
@@ -28,21 +30,25 @@ struct screen {
     bool has_length;
     uint64_t content_length;
     bool expects_continue;
-    bool wants_close;  /* `Connection: close`, or an old client that did not ask to stay */
-    bool encoded;      /* a Content-Encoding other than identity */
-    const char *token; /* the API key as presented, or NULL */
+    bool wants_close; /* `Connection: close`, or an old client that did not ask to stay */
+    bool encoded;     /* a Content-Encoding other than identity */
+    enum compress_coding coding;  /* of the body, by Content-Encoding */
+    enum compress_coding accepts; /* for the answer, by Accept-Encoding */
+    const char *token;            /* the API key as presented, or NULL */
     size_t token_size;
     const char *content_type; /* or NULL */
     bool has_json_size;       /* Inference-Header-Content-Length */
     uint64_t json_size;
     bool has_timeout; /* X-Request-Timeout-Ms */
     uint64_t timeout_ms;
-    bool has_signature;                          /* X-Model-Signature */
-    char request_id[MESSAGE_REQUEST_ID_MAX + 1]; /* the caller's if it sent a sane one, else "" */
-    char traceparent[SCREEN_TRACEPARENT_SIZE + 1];
+    bool has_signature;                            /* X-Model-Signature */
+    char request_id[MESSAGE_REQUEST_ID_MAX + 1];   /* the caller's if it sent a sane one, else "" */
+    char traceparent[SCREEN_TRACEPARENT_SIZE + 1]; /* the caller's if it is valid, else "" */
+    const char *tracestate;                        /* the caller's if both are valid, or NULL */
 };
 
-/* STATUS_INVALID or STATUS_LENGTH_REQUIRED; `screen` then holds only request_id and traceparent. */
+/* STATUS_INVALID or STATUS_LENGTH_REQUIRED; `screen` then holds only what names the
+ * request: request_id, traceparent and tracestate. */
 MUST_USE enum status screen_headers(const char *method, const char *version,
                                     const struct screen_field *fields, size_t count,
                                     struct screen *screen, struct error *error);

@@ -77,7 +77,7 @@ static void check_tensors(const struct ring_tensor *tensors, uint32_t count, uin
 }
 
 /* Ask for every output, and in binary where its bit says so or there is no other form. */
-static void encode(const struct ring_response *answer, uint8_t binary_bits) {
+static void encode(const struct ring_response *answer, uint8_t binary_bits, uint32_t wanted) {
     static struct oip_request request;
     struct error error;
     request.has_id = true;
@@ -88,17 +88,19 @@ static void encode(const struct ring_response *answer, uint8_t binary_bits) {
         bool binary = binary_bits >> i & 1 || !oip_type_of(signature->outputs[i].type)->json;
         for (uint32_t j = 0; j < answer->output_count; j++)
             if (answer->outputs[j].index == i) {
-                request.outputs[request.output_count++] = (struct oip_output){i, binary};
+                uint32_t classes = classification_takes(signature->outputs[i].type) ? wanted : 0;
+                request.outputs[request.output_count++] = (struct oip_output){i, binary, classes};
                 break;
             }
     }
     uint8_t *data = fuzz_copy(ring_data(ring, 0), SLOT_BYTES);
-    const struct oip_response response = {signature, &request, answer, data, "model", "1"};
+    struct oip_response response = {signature, &request, answer, data, "model", "1", NULL};
     size_t bound = 0, json_size = 0;
     bool binary = false;
     if (oip_response_check(&response, &bound, &error) == STATUS_OK) {
         struct buf out = buf_of(malloc(bound), bound);
-        FUZZ_REQUIRE(out.data != NULL);
+        response.ranks = malloc((oip_response_ranks(&response) + 1) * sizeof *response.ranks);
+        FUZZ_REQUIRE(out.data != NULL && response.ranks != NULL);
         enum status status = oip_response_write(&response, &out, &json_size, &binary, &error);
         FUZZ_REQUIRE(!out.failed);
         if (status == STATUS_OK) {
@@ -108,6 +110,7 @@ static void encode(const struct ring_response *answer, uint8_t binary_bits) {
             FUZZ_REQUIRE(json_reader_end(&reader, &error) == STATUS_OK);
         }
         free(out.data);
+        free(response.ranks);
     }
     free(data);
 }
@@ -142,7 +145,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (ring_wait(ring, 0, 1, &answer, &error) == STATUS_OK) {
         check_tensors(answer.outputs, answer.output_count, answer.output_end);
         FUZZ_REQUIRE(memchr(answer.message, '\0', sizeof answer.message) != NULL);
-        encode(&answer, binary_bits);
+        encode(&answer, binary_bits, 0);
+        encode(&answer, binary_bits, 1 + (state & 7));
     }
     return 0;
 }

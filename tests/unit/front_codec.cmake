@@ -5,3 +5,5 @@ strongroom_test(unit-front-json SOURCES front_json.c DEPS strongroom_front_codec
 strongroom_test(unit-front-oip SOURCES front_oip.c DEPS strongroom_front_codec)
 strongroom_test(unit-front-keys SOURCES front_keys.c DEPS strongroom_base)
 strongroom_test(unit-front-screens SOURCES front_router.c DEPS strongroom_front_codec)
+strongroom_test(unit-front-carriage SOURCES front_carriage.c DEPS strongroom_front_codec z)
+strongroom_test(unit-front-classes SOURCES front_classes.c DEPS strongroom_front_codec)

@@ -77,7 +77,9 @@ Test(front_oip, members_come_in_any_order) {
         "{\"shape\":[2],\"data\":[\"a\xc3\xa4\",\"\"],\"name\":\"t\",\"datatype\":\"BYTES\"}]" Y
         "}",
         "{\"outputs\":[{\"name\":\"y\",\"parameters\":{\"binary_data\":false}}],"
-        "\"parameters\":{\"timeout\":5000,\"binary_data_output\":true},\"inputs\":[" X "," T "]}",
+        "\"parameters\":{\"priority\":3,\"sequence_id\":0,\"sequence_start\":false,"
+        "\"sequence_end\":false,\"timeout\":5000,\"binary_data_output\":true},"
+        "\"inputs\":[" X "," T "]}",
     };
     for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
         cr_assert_eq(parse(bodies[i]), STATUS_OK, "%s: %s", bodies[i], error.message);
@@ -104,11 +106,42 @@ Test(front_oip, bad_requests_get_a_clear_answer) {
         {"{\"inputs\":[" X "," T "],\"outputs\":[{\"name\":\"z\"}]}", "no output \"z\""},
         {"{\"inputs\":[" X "," T "],\"outputs\":[{\"name\":\"y\"},{\"name\":\"y\"}]}", "twice"},
         {"{\"inputs\":[" X "," T "],\"outputs\":[{\"name\":\"y\",\"parameters\":"
+         "{\"classification\":0}}]}",
+         "output 0: classification is a whole number of classes, from 1 to"},
+        {"{\"inputs\":[" X "," T "],\"outputs\":[{\"name\":\"y\",\"parameters\":"
+         "{\"classification\":\"2\"}}]}",
+         "output 0: classification: "},
+        {"{\"inputs\":[" X "," T "],\"outputs\":[{\"name\":\"y\",\"parameters\":"
+         "{\"classification\":2,\"classification\":2}}]}",
+         "parameter \"classification\" is repeated"},
+        {"{\"inputs\":[" X "," T "],\"outputs\":[{\"name\":\"s\",\"parameters\":"
          "{\"classification\":2}}]}",
-         "\"classification\" is not supported"},
+         "output \"s\" is BYTES, whose values cannot be ranked"},
+        {"{\"inputs\":[" X "," T "],\"outputs\":[{\"name\":\"y\",\"parameters\":"
+         "{\"top_k\":2}}]}",
+         "parameter \"top_k\" is not supported"},
+        {"{\"inputs\":[" X "," T "],\"outputs\":[{\"name\":\"y\",\"parameters\":"
+         "{\"shared_memory_region\":\"r\"}}]}",
+         "shared memory is not offered"},
         {"{\"inputs\":[" X "," T "],\"outputs\":[{}]}", "name is missing"},
         {"{\"inputs\":[" X "," T "]}", "output \"h\" is FP16, which has no JSON form"},
-        {"{\"parameters\":{\"priority\":1},\"inputs\":[" X "," T "]" Y "}", "\"priority\" is not"},
+        {"{\"parameters\":{\"priority\":-1},\"inputs\":[" X "," T "]" Y "}",
+         "parameter priority is a whole number"},
+        {"{\"parameters\":{\"sequence_id\":7},\"inputs\":[" X "," T "]" Y "}",
+         "sequences are not offered"},
+        {"{\"parameters\":{\"sequence_id\":\"a\"},\"inputs\":[" X "," T "]" Y "}",
+         "sequences are not offered"},
+        {"{\"parameters\":{\"sequence_start\":true},\"inputs\":[" X "," T "]" Y "}",
+         "sequences are not offered"},
+        {"{\"parameters\":{\"sequence_id\":[]},\"inputs\":[" X "," T "]" Y "}",
+         "parameter sequence_id: "},
+        {"{\"parameters\":{\"temperature\":1},\"inputs\":[" X "," T "]" Y "}",
+         "parameter \"temperature\" is not supported"},
+        {"{\"parameters\":{\"priority\":1,\"priority\":1},\"inputs\":[" X "," T "]" Y "}",
+         "parameter \"priority\" is repeated"},
+        {"{\"id\":null,\"inputs\":[" X "," T "]" Y "}", "id is not a string"},
+        {"{\"id\":true,\"inputs\":[" X "," T "]" Y "}", "id is not a string"},
+        {"{\"id\":{},\"inputs\":[" X "," T "]" Y "}", "id is not a string"},
         {"{\"parameters\":{\"timeout\":-1},\"inputs\":[" X "," T "]" Y "}", "timeout"},
         {"{\"parameters\":{\"timeout\":\"x\"},\"inputs\":[" X "," T "]" Y "}", "parameter timeout"},
         {"{\"parameters\":{\"binary_data_output\":1},\"inputs\":[" X "," T "]" Y "}",
@@ -122,6 +155,11 @@ Test(front_oip, bad_requests_get_a_clear_answer) {
          "\"parameters\":{\"binary_data_size\":12}}]}",
          "Inference-Header-Content-Length"},
         {"{\"inputs\":[{\"name\":\"x\",\"shape\":[1,3],\"data\":[1,2,3]}]}", "datatype is missing"},
+        {"{\"inputs\":[{\"name\":\"x\",\"parameters\":{\"binary_data_size\":12,\"zip\":1}}]}",
+         "parameter \"zip\" is not supported"},
+        {"{\"inputs\":[{\"name\":\"x\",\"parameters\":"
+         "{\"binary_data_size\":12,\"binary_data_size\":12}}]}",
+         "parameter \"binary_data_size\" is repeated"},
         {"{\"inputs\":[{\"name\":\"x\",\"shape\":[3],\"datatype\":\"FP32\",\"data\":[1,2,3]}]}",
          "input \"x\": shape [3] has 1 dimension, the model takes [-1,3]"},
         {"{\"inputs\":[{\"name\":\"x\",\"shape\":[1,4],\"datatype\":\"FP32\",\"data\":[1,2,3,4]}]}",
@@ -192,7 +230,7 @@ Test(front_oip, integer_types_have_their_ranges) {
 
         /* What went in as JSON comes out as the same JSON. */
         struct ring_response answer = {.output_count = 1, .outputs = {request.inputs[0]}};
-        struct oip_response response = {signature, &request, &answer, area_bytes, "m", "1"};
+        struct oip_response response = {signature, &request, &answer, area_bytes, "m", "1", NULL};
         char out[2048] = {0}, want[256];
         struct buf text = buf_of(out, sizeof out - 1);
         size_t bound, json_size;
@@ -315,16 +353,16 @@ static void prepare_answer(bool binary) {
     answer.outputs[2] = (struct ring_tensor){1, OIP_FP16, 1, 0, {1}, 64, 2};
     memset(&request, 0, sizeof request);
     request.output_count = 3;
-    request.outputs[0] = (struct oip_output){0, binary};
-    request.outputs[1] = (struct oip_output){1, true};
-    request.outputs[2] = (struct oip_output){2, binary};
+    request.outputs[0] = (struct oip_output){0, binary, 0};
+    request.outputs[1] = (struct oip_output){1, true, 0};
+    request.outputs[2] = (struct oip_output){2, binary, 0};
     memcpy(request.id, "a\"b", 3);
     request.id_size = 3;
     request.has_id = true;
 }
 
 static enum status respond(char *out, size_t capacity, size_t *size, size_t *json_size) {
-    struct oip_response response = {signature, &request, &answer, area_bytes, "digits", "3"};
+    struct oip_response response = {signature, &request, &answer, area_bytes, "digits", "3", NULL};
     size_t bound;
     bool binary;
     enum status status = oip_response_check(&response, &bound, &error);

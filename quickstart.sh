@@ -104,20 +104,15 @@ for model in examples/*/model.onnx; do
     sealed=$data/$name.age
     strongroom seal "$model" -o "$sealed" --force --server "$url" --cacert "$cacert" \
         --key-file "$keyfile" --verifier "$verifier" --tenant demo
-    code=$(curl -s --cacert "$cacert" -o "$data/upload.json" -w '%{http_code}' -H @- \
-        -X PUT --data-binary "@$sealed" "$url/v2/repository/models/$name/versions/1" <<HEADER
-Authorization: Bearer $(cat "$keyfile")
-HEADER
-    )
-    case $code in
-    200 | 201) echo "$name: uploaded, opened by the tenant's worker, ready" ;;
-    409) echo "$name: is there already" ;;
-    *)
-        echo "$name: the upload was refused with $code: $(cat "$data/upload.json")" >&2
-        exit 1
-        ;;
+    status=0
+    strongroom upload "$sealed" --model "$name" --version 1 --server "$url" --cacert "$cacert" \
+        --key-file "$keyfile" >/dev/null || status=$?
+    case $status in
+    0) echo "$name: uploaded, opened by the tenant's worker, ready" ;;
+    5) echo "$name: was there already" ;;
+    *) exit "$status" ;;
     esac
-    rm -f "$sealed" "$data/upload.json"
+    rm -f "$sealed"
 done
 
 step "Asking each a question"

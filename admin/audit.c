@@ -4,10 +4,10 @@
 #include "tenancy/command.h"
 
 static const struct output_field fields[] = {
-    {"seq", "record.seq", OUTPUT_NUMBER},       {"time", "record.time", OUTPUT_TIME},
-    {"tenant", "record.tenant", OUTPUT_TEXT},   {"key", "record.key", OUTPUT_TEXT},
-    {"action", "record.action", OUTPUT_TEXT},   {"target", "record.target", OUTPUT_TEXT},
-    {"outcome", "record.outcome", OUTPUT_TEXT}, {"units", "record.units", OUTPUT_NUMBER},
+    {"seq", "record.seq", OUTPUT_NUMBER},        {"time", "record.time", OUTPUT_TIME},
+    {"tenant", "record.tenant", OUTPUT_TEXT},    {"key", "record.key", OUTPUT_TEXT},
+    {"action", "record.action", OUTPUT_TEXT},    {"target", "record.target", OUTPUT_TEXT},
+    {"outcome", "record.outcome", OUTPUT_STATE}, {"units", "record.units", OUTPUT_NUMBER},
     {"client", "record.client", OUTPUT_TEXT},
 };
 
@@ -82,5 +82,6 @@ const struct cli_command audit_command = {
     .help = "A record names its tenant by uid: a name can come back, a uid never does. The table\n"
             "shows the name where the tenant still exists; --json gives the records whole, each\n"
             "with its leaf hash.",
+    .example = "audit list --tenant acme --limit 20",
     .run = list,
 };

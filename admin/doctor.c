@@ -23,9 +23,9 @@ void doctor_say(struct doctor *doctor, const char *check, enum doctor_verdict ve
 
 static enum status doctor(struct cli *cli, struct error *error) {
     static const struct output_field fields[] = {
-        {"verdict", "verdict", OUTPUT_TEXT},
+        {"verdict", "verdict", OUTPUT_STATE},
         {"check", "check", OUTPUT_TEXT},
-        {"reason", "reason", OUTPUT_TEXT},
+        {"reason", "reason", OUTPUT_PROSE},
     };
     struct doctor doctor = {.lines = json_array()};
     struct config config;

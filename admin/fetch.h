@@ -3,9 +3,7 @@
  * that is meant: the signature alone would let who edits the store answer with another tenant's
  * note, which the server signed as well.
  *
- * libcurl does HTTP and TLS (1.2 or newer, certificate and name checked, no redirects, HTTPS only,
- * a bounded answer and a deadline). It keeps a copy of the request's headers, and so of the API
- * key, in ordinary memory for the length of the call. Input: the server's answer is untrusted. */
+ * HTTPS as in https.h. Input: the server's answer is untrusted. */
 #ifndef ADMIN_FETCH_H
 #define ADMIN_FETCH_H
 

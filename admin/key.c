@@ -187,9 +187,11 @@ static enum status revoke_key(struct cli *cli, struct error *error) {
 }
 
 static const struct options_row create_rows[] = {
-    {"tenant", 't', "NAME", "whose key", false},
+    {"tenant", 't', "NAME", "whose key; required", false},
     {"scopes", 's', "LIST",
-     "what it may do: models:read, models:write, infer, audit:read, usage:read, keys:write", false},
+     "what it may do: models:read, models:write, infer, audit:read, usage:read, keys:write; "
+     "required",
+     false},
     {"expires", 0, "TIME", "from now: 30d, 12h, 90m; without it the key does not expire", false},
     {"label", 0, "TEXT", "a name for people", false},
     {"key-only", 0, NULL, "print the key and nothing else", false},
@@ -206,6 +208,7 @@ const struct cli_command key_commands[COMMANDS_KEY] = {
      .rows = create_rows,
      .row_count = sizeof create_rows / sizeof create_rows[0],
      .summary = "make an API key; it is shown once and stored never",
+     .example = "key create --tenant acme --scopes models:read,infer --expires 90d -o acme.key",
      .run = create},
     {.name = "key list",
      .positional = "",
@@ -218,5 +221,9 @@ const struct cli_command key_commands[COMMANDS_KEY] = {
      .least = 1,
      .most = 1,
      .summary = "refuse a key from the next request on",
+     .help = "ID is the part of the key after \"sr_\", and what `strongroom key list` shows. It\n"
+             "does not ask first: a key that has leaked is to stop at once, and another is made\n"
+             "with `strongroom key create`.",
+     .example = "key revoke mq2kz6tw7q4a",
      .run = revoke_key},
 };

@@ -1,115 +1,52 @@
 /* strongroom: what operators and tenants do with a Strongroom server, as a table of subcommands. */
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "admin/commands.h"
+#include "admin/confirm.h"
+#include "admin/help.h"
+#include "admin/progress.h"
+#include "admin/terminal.h"
 #include "crypto/crypto.h"
 
-#define COMMANDS_MAX 32
-
-static const struct options_row common[] = {
-    {"data", 0, "DIR", "the server's folder (default $STRONGROOM_DATA, else ./strongroom-data)",
-     false},
-    {"config", 0, "FILE", "its configuration, where it is not strongroom.yaml in that folder",
-     false},
-    {"json", 0, NULL, "print the result as one JSON object", false},
-    {"help", 'h', NULL, "print this", false},
-};
-#define COMMON_COUNT (sizeof common / sizeof common[0])
-
-struct table {
-    const struct cli_command *rows[COMMANDS_MAX];
-    size_t count;
-};
-
-static void add(struct table *table, const struct cli_command *rows, size_t count) {
-    for (size_t i = 0; i < count && table->count < COMMANDS_MAX; i++)
-        table->rows[table->count++] = &rows[i];
-}
-
-static struct table make_table(void) {
-    struct table table = {.count = 0};
-    add(&table, &init_command, 1);
-    add(&table, tenant_commands, COMMANDS_TENANT);
-    add(&table, key_commands, COMMANDS_KEY);
-    add(&table, model_commands, COMMANDS_MODEL);
-    add(&table, &seal_command, 1);
-    add(&table, &inspect_command, 1);
-    add(&table, &run_command, 1);
-    add(&table, &audit_command, 1);
-    add(&table, &doctor_command, 1);
-    return table;
-}
-
-static void print_usage(FILE *to, const struct table *table) {
-    fputs("usage: strongroom COMMAND [OPTIONS]\n\n", to);
-    for (size_t i = 0; i < table->count; i++)
-        fprintf(to, "  %-15s %s\n", table->rows[i]->name, table->rows[i]->summary);
-    fputs(
-        "\n`strongroom COMMAND --help` says more. Where a server runs on the folder, it does the\n"
-        "work; where none runs, the command does.\n\n"
-        "Exit status: 0 done, 1 internal error, 2 wrong use or input, 3 not allowed,\n"
-        "4 not found, 5 exists or in use, 6 the model cannot be served, 7 too many requests,\n"
-        "8 unavailable.\n",
-        to);
-}
-
-static void print_rows(const struct options_row *rows, size_t count) {
-    for (size_t i = 0; i < count; i++) {
-        char left[64];
-        snprintf(left, sizeof left, "--%s%s%s", rows[i].name, rows[i].value ? " " : "",
-                 rows[i].value ? rows[i].value : "");
-        if (rows[i].letter)
-            printf("  -%c, %-22s %s\n", rows[i].letter, left, rows[i].help);
-        else
-            printf("      %-22s %s\n", left, rows[i].help);
+/* One JSON object on standard error, like the result on standard output. */
+static void print_json_error(const char *message, const char *status, int exit_status) {
+    json_t *object =
+        json_pack("{s:s,s:s,s:i}", "error", message, "status", status, "exit", exit_status);
+    if (object) {
+        json_dumpf(object, stderr, JSON_COMPACT);
+        fputc('\n', stderr);
+        json_decref(object);
+    } else { /* the message quotes bytes that are not UTF-8 */
+        fprintf(stderr, "{\"error\":\"%s\",\"status\":\"%s\",\"exit\":%d}\n", status, status,
+                exit_status);
     }
 }
 
-static void print_help(const struct cli_command *command) {
-    printf("usage: strongroom %s%s%s [OPTIONS]\n\n%s\n", command->name,
-           command->positional[0] ? " " : "", command->positional, command->summary);
-    if (command->help)
-        printf("\n%s\n", command->help);
-    printf("\n");
-    print_rows(command->rows, command->row_count);
-    print_rows(common, COMMON_COUNT);
-}
-
-/* The row whose name's words are the first of `words`; *used becomes how many they are. */
-static const struct cli_command *find(const struct table *table, char *const *words, size_t count,
-                                      size_t *used) {
-    for (size_t i = 0; i < table->count; i++) {
-        const char *name = table->rows[i]->name, *space = strchr(name, ' ');
-        size_t first = space ? (size_t)(space - name) : strlen(name);
-        if (count < 1 || strlen(words[0]) != first || memcmp(words[0], name, first) != 0)
-            continue;
-        if (space && (count < 2 || strcmp(words[1], space + 1) != 0))
-            continue;
-        *used = space ? 2 : 1;
-        return table->rows[i];
+static int fail(bool json, const struct error *error, enum status status) {
+    char message[ERROR_MESSAGE_MAX];
+    int exit_status = status_exit(status);
+    if (json) {
+        print_json_error(error->message, status_name(status), exit_status);
+        return exit_status;
     }
-    return NULL;
+    snprintf(message, sizeof message, "%s", error->message);
+    terminal_clean(message);
+    fprintf(stderr, "%sstrongroom:%s %s\n", terminal_on(stderr, TERMINAL_BAD), terminal_off(stderr),
+            message);
+    return exit_status;
 }
 
-/* `strongroom tenant` and `strongroom tenant --help` list the group. */
-static bool print_group(FILE *to, const struct table *table, const char *word) {
-    size_t length = strlen(word), found = 0;
-    for (size_t i = 0; i < table->count; i++) {
-        const struct cli_command *row = table->rows[i];
-        if (strncmp(row->name, word, length) == 0 && row->name[length] == ' ') {
-            fprintf(to, "%s  strongroom %-15s %s\n", found ? "" : "usage:\n", row->name,
-                    row->summary);
-            found++;
-        }
-    }
-    return found > 0;
-}
-
-static int fail(const struct error *error, enum status status) {
-    fprintf(stderr, "strongroom: %s\n", error->message);
-    return status_exit(status);
+/* The same for what was typed: with a hint at what would be right. */
+static int misuse(bool json, const struct error *error, const struct cli_command *command) {
+    int exit_status = fail(json, error, STATUS_INVALID);
+    if (!json && command)
+        fprintf(stderr, "usage: strongroom %s%s%s [OPTIONS]; `strongroom help %s` says more\n",
+                command->name, command->positional[0] ? " " : "", command->positional,
+                command->name);
+    return exit_status;
 }
 
 static enum status check_words(const struct cli_command *command, const struct options *options,
@@ -123,39 +60,55 @@ static enum status check_words(const struct cli_command *command, const struct o
     return STATUS_OK;
 }
 
-static int run(const struct cli_command *command, char *const *words, size_t count) {
+static int run(const struct cli_command *command, char *const *words, size_t count, bool json) {
     struct error error = {0};
     static struct cli cli;
     const char *variable = getenv("STRONGROOM_DATA");
-    enum status status = options_parse(words, count, command->rows, command->row_count, common,
-                                       COMMON_COUNT, &cli.options, &error);
+    size_t row_count = 0;
+    const struct options_row *rows = commands_options(command, &row_count);
+    enum status status =
+        options_parse(words, count, rows, row_count, NULL, 0, &cli.options, &error);
     if (status != STATUS_OK)
-        return fail(&error, status);
+        return misuse(json, &error, command);
     if (options_flag(&cli.options, "help")) {
-        print_help(command);
-        return 0;
+        help_command(stdout, command);
+        return CLI_EXIT_DONE;
     }
+    cli.command = command;
     cli.json = options_flag(&cli.options, "json");
     cli.config = options_value(&cli.options, "config");
     cli.data = options_value(&cli.options, "data");
     if (!cli.data)
         cli.data = variable && *variable ? variable : "strongroom-data";
-    status = check_words(command, &cli.options, &error);
-    if (status == STATUS_OK)
-        status = crypto_init(&error);
+    if (check_words(command, &cli.options, &error) != STATUS_OK)
+        return misuse(cli.json, &error, command);
+    if (command->destroys) {
+        switch (confirm_ask(&cli, &error)) {
+        case CONFIRM_YES:
+            break;
+        case CONFIRM_NO:
+            fputs("strongroom: nothing was done\n", stderr);
+            return CLI_EXIT_DECLINED;
+        case CONFIRM_CANNOT_ASK:
+            return fail(cli.json, &error, STATUS_INVALID);
+        }
+    }
+    status = crypto_init(&error);
     if (status == STATUS_OK)
         status = command->run(&cli, &error);
-    return status == STATUS_OK ? 0 : fail(&error, status);
+    progress_end();
+    return status == STATUS_OK ? CLI_EXIT_DONE : fail(cli.json, &error, status);
 }
 
 /* Words before the command: options that all commands have, such as --data DIR. */
 static size_t leading_options(char *const *words, size_t count) {
     size_t i = 0;
-    while (i < count && strncmp(words[i], "--", 2) == 0) {
+    while (i < count && words[i][0] == '-' && words[i][1]) {
         const struct options_row *row = NULL;
-        for (size_t c = 0; c < COMMON_COUNT; c++)
-            if (strcmp(words[i] + 2, common[c].name) == 0)
-                row = &common[c];
+        for (size_t c = 0; c < commands_common_count; c++)
+            if (strcmp(words[i], "--") != 0 && strncmp(words[i], "--", 2) == 0 &&
+                strcmp(words[i] + 2, commands_common[c].name) == 0)
+                row = &commands_common[c];
         i += row && row->value ? 2 : 1;
     }
     return i < count ? i : count;
@@ -163,47 +116,126 @@ static size_t leading_options(char *const *words, size_t count) {
 
 /* The command with the words around it put together: leading options, then what follows. */
 static int run_words(const struct cli_command *command, char *const *words, size_t leading,
-                     size_t used, size_t count) {
+                     size_t used, size_t count, bool json) {
     size_t rest = count - leading - used;
     char **joined = calloc(leading + rest + 1, sizeof *joined);
     if (!joined)
-        return status_exit(STATUS_UNAVAILABLE);
+        return CLI_EXIT_UNAVAILABLE;
     memcpy(joined, words, leading * sizeof *joined);
     memcpy(joined + leading, words + leading + used, rest * sizeof *joined);
-    int result = run(command, joined, leading + rest);
+    int result = run(command, joined, leading + rest, json);
     free(joined);
     return result;
 }
 
+/* What holds before a command is known, and for its errors: --json and --color, wherever. */
+static const char *look_ahead(char *const *words, size_t count, bool *json) {
+    const char *color = NULL;
+    for (size_t i = 0; i < count && strcmp(words[i], "--") != 0; i++) {
+        if (strcmp(words[i], "--json") == 0)
+            *json = true;
+        else if (strncmp(words[i], "--color=", 8) == 0)
+            color = words[i] + 8;
+        else if (strcmp(words[i], "--color") == 0 && i + 1 < count)
+            color = words[i + 1];
+    }
+    return color;
+}
+
+static int no_such(bool json, char *const *words, size_t count) {
+    struct error error = {0};
+    const char *meant = commands_suggest(words, count);
+    bool group = commands_is_group(words[0]);
+    char typed[160];
+    snprintf(typed, sizeof typed, "%.64s%s%.64s", words[0], group && count > 1 ? " " : "",
+             group && count > 1 ? words[1] : "");
+    if (meant)
+        (void)!status_fail(&error, STATUS_INVALID, "\"%s\" is no command: did you mean \"%s\"?",
+                           typed, meant);
+    else
+        (void)!status_fail(&error, STATUS_INVALID,
+                           "\"%s\" is no command; `strongroom %s` lists them", typed,
+                           group ? words[0] : "--help");
+    return fail(json, &error, STATUS_INVALID);
+}
+
+/* `strongroom help`, `strongroom help tenant`, `strongroom help tenant create`. */
+static int help(bool json, char *const *words, size_t count) {
+    size_t used = 0;
+    const struct cli_command *command = commands_find(words, count, &used);
+    if (count == 0 && json) {
+        struct error error = {0};
+        enum status status = help_json(&error);
+        return status == STATUS_OK ? CLI_EXIT_DONE : fail(json, &error, status);
+    }
+    if (count == 0)
+        help_overview(stdout);
+    else if (command && used == count)
+        help_command(stdout, command);
+    else if (count == 1 && commands_is_group(words[0]))
+        help_group(stdout, words[0]);
+    else
+        return no_such(json, words, count);
+    return CLI_EXIT_DONE;
+}
+
+static bool is_help(const char *word) {
+    return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+}
+
 int main(int argc, char **argv) {
-    const struct table table = make_table();
     size_t count = argc > 1 ? (size_t)argc - 1 : 0, used = 0;
     char *const *words = argv + 1;
+    bool json = false;
+    struct error error = {0};
+    const char *color = look_ahead(words, count, &json);
+    if (terminal_start(color, &error) != STATUS_OK)
+        return fail(json, &error, STATUS_INVALID);
     if (count == 0) {
-        print_usage(stderr, &table);
-        return status_exit(STATUS_INVALID);
-    }
-    if (strcmp(words[0], "--help") == 0 || strcmp(words[0], "-h") == 0 ||
-        strcmp(words[0], "help") == 0) {
-        print_usage(stdout, &table);
-        return 0;
-    }
-    if (strcmp(words[0], "--version") == 0) {
-        printf("strongroom %s\n", STRONGROOM_VERSION);
-        return 0;
+        help_overview(stderr);
+        return CLI_EXIT_USAGE;
     }
     size_t leading = leading_options(words, count), left = count - leading;
     char *const *rest = words + leading;
-    const struct cli_command *command = find(&table, rest, left, &used);
-    if (command)
-        return run_words(command, words, leading, used, count);
+    for (size_t i = 0; i < leading; i++)
+        if (strcmp(words[i], "--version") == 0) {
+            printf(json ? "{\"version\":\"%s\"}\n" : "strongroom %s\n", STRONGROOM_VERSION);
+            return CLI_EXIT_DONE;
+        }
     if (left == 0) {
-        fprintf(stderr, "strongroom: no command; `strongroom --help` lists them\n");
-        return status_exit(STATUS_INVALID);
+        for (size_t i = 0; i < leading; i++)
+            if (is_help(words[i]))
+                return help(json, rest, 0);
+        struct options options;
+        if (options_parse(words, count, commands_common, commands_common_count, NULL, 0, &options,
+                          &error) == STATUS_OK)
+            (void)!status_fail(&error, STATUS_INVALID,
+                               "no command; `strongroom --help` lists them");
+        return fail(json, &error, STATUS_INVALID);
     }
-    bool help = left > 1 && (strcmp(rest[1], "--help") == 0 || strcmp(rest[1], "-h") == 0);
-    if (print_group(help ? stdout : stderr, &table, rest[0]))
-        return help ? 0 : status_exit(STATUS_INVALID);
-    fprintf(stderr, "strongroom: \"%s\" is no command; `strongroom --help` lists them\n", rest[0]);
-    return status_exit(STATUS_INVALID);
+    if (strcmp(rest[0], "help") == 0) {
+        size_t words_of_help = left - 1; /* options such as --color may follow */
+        for (size_t i = 1; i < left; i++)
+            if (rest[i][0] == '-') {
+                words_of_help = i - 1;
+                break;
+            }
+        return help(json, rest + 1, words_of_help);
+    }
+    const struct cli_command *command = commands_find(rest, left, &used);
+    if (command)
+        return run_words(command, words, leading, used, count, json);
+    bool group = commands_is_group(rest[0]);
+    if (group && (left == 1 || rest[1][0] == '-')) {
+        bool asked = left > 1 && is_help(rest[1]);
+        if (json && !asked) {
+            (void)!status_fail(&error, STATUS_INVALID,
+                               "%s: which command? `strongroom help %s` lists them", rest[0],
+                               rest[0]);
+            return fail(json, &error, STATUS_INVALID);
+        }
+        help_group(asked ? stdout : stderr, rest[0]);
+        return asked ? CLI_EXIT_DONE : CLI_EXIT_USAGE;
+    }
+    return no_such(json, rest, left);
 }

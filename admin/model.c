@@ -6,7 +6,7 @@ static const struct output_field fields[] = {
     {"tenant", "tenant", OUTPUT_TEXT},
     {"model", "name", OUTPUT_TEXT},
     {"version", "version", OUTPUT_TEXT},
-    {"state", "state", OUTPUT_TEXT},
+    {"state", "state", OUTPUT_STATE},
     {"size", "payload_bytes", OUTPUT_BYTES},
     {"created", "created", OUTPUT_TIME},
     {"file", "id", OUTPUT_NUMBER},
@@ -56,7 +56,7 @@ static enum status remove_model(struct cli *cli, struct error *error) {
 }
 
 static const struct options_row rows[] = {
-    {"tenant", 't', "NAME", "whose models", false},
+    {"tenant", 't', "NAME", "whose models; `show` and `remove` want it", false},
     {"version", 0, "VERSION", "which one; `show` takes the latest without it", false},
 };
 
@@ -82,5 +82,7 @@ const struct cli_command model_commands[COMMANDS_MODEL] = {
      .rows = rows,
      .row_count = 2,
      .summary = "unload and delete one version of a model",
+     .destroys = "this version of the model",
+     .example = "model remove digits --tenant acme --version 1",
      .run = remove_model},
 };

@@ -1,8 +1,11 @@
 #include "admin/options.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "base/suggest.h"
 
 struct reader {
     const struct options_row *rows[2];
@@ -35,6 +38,36 @@ static enum status keep(struct options *options, const struct options_row *row, 
     return STATUS_OK;
 }
 
+/* "--jsno is not an option here: did you mean --json?" */
+static enum status unknown(const struct reader *reader, const char *word, size_t length,
+                           struct error *error) {
+    char name[SUGGEST_LENGTH_MAX + 1];
+    size_t dashes = strspn(word, "-");
+    bool fits = dashes < length && length - dashes < sizeof name;
+    if (fits) {
+        memcpy(name, word + dashes, length - dashes);
+        name[length - dashes] = '\0';
+    } else {
+        name[0] = '\0';
+    }
+    struct suggest suggest = suggest_begin(name);
+    for (size_t t = 0; t < 2; t++)
+        for (size_t i = 0; i < reader->counts[t]; i++)
+            suggest_offer(&suggest, reader->rows[t][i].name);
+    /* What stands behind the "=" may be anything, so it is not repeated. */
+    if (suggest.best)
+        return status_fail(error, STATUS_INVALID, "%.*s is not an option here: did you mean --%s?",
+                           (int)length, word, suggest.best);
+    char known[ERROR_MESSAGE_MAX / 2] = "";
+    size_t used = 0;
+    for (size_t t = 0; t < 2; t++)
+        for (size_t i = 0; i < reader->counts[t] && used < sizeof known; i++)
+            used += (size_t)snprintf(known + used, sizeof known - used, "%s--%s", used ? ", " : "",
+                                     reader->rows[t][i].name);
+    return status_fail(error, STATUS_INVALID, "%.*s is not an option here; there are %s",
+                       (int)length, word, known);
+}
+
 /* One option, at words[*i]; steps over its value where that is a word of its own. */
 static enum status read_option(const struct reader *reader, char *const *words, size_t count,
                                size_t *i, struct options *options, struct error *error) {
@@ -49,8 +82,7 @@ static enum status read_option(const struct reader *reader, char *const *words, 
         row = find(reader, NULL, 0, word[1]);
     }
     if (!row)
-        return status_fail(error, STATUS_INVALID, "%.*s is not an option here",
-                           equals ? (int)(equals - word) : (int)strlen(word), word);
+        return unknown(reader, word, equals ? (size_t)(equals - word) : strlen(word), error);
     if (!row->value) {
         if (equals)
             return status_fail(error, STATUS_INVALID, "--%s takes no value", row->name);

@@ -1,10 +1,15 @@
 /* Results for people: facts line by line, rows as a table. With --json the result is printed as it
  * is. Control characters in what came from outside are shown as '?', so that nothing in a log can
- * drive a terminal. */
+ * drive a terminal.
+ *
+ * On a terminal a table fits its width: times become brief, then the widest column is made smaller,
+ * with an ellipsis where something is gone; prose in the last column goes on below itself.
+ * Elsewhere all is there, a row a line. Facts are never cut: they are there to be copied. */
 #ifndef ADMIN_OUTPUT_H
 #define ADMIN_OUTPUT_H
 
 #include <jansson.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "admin/cli.h"
@@ -14,6 +19,10 @@ enum output_kind {
     OUTPUT_NUMBER,
     OUTPUT_TIME, /* microseconds since the epoch; 0 is "-" */
     OUTPUT_BYTES,
+    OUTPUT_SPAN,  /* microseconds: "1.5 s" */
+    OUTPUT_DAY,   /* a text that is only of use whole */
+    OUTPUT_STATE, /* a word, coloured where it is one that is known: "ready", "weak" */
+    OUTPUT_PROSE, /* of the last column of a table: whole sentences */
 };
 
 struct output_field {
@@ -30,9 +39,15 @@ MUST_USE enum status output_facts(const struct cli *cli, const json_t *object,
 MUST_USE enum status output_table(const struct cli *cli, const json_t *result, const char *member,
                                   const struct output_field *fields, size_t count,
                                   const char *empty, struct error *error);
+/* The widths that a table of `count` columns has in `room` columns (0: no limit), two spaces
+ * between each: the widest that may shrink gives one until all fit. Texts go first, down to 8; then
+ * texts and states, down to 4; then times too, down to 1; numbers never. */
+void output_fit(size_t *widths, const enum output_kind *kinds, size_t count, size_t room);
 /* A time as RFC 3339 in UTC, to the second. */
 #define OUTPUT_TIME_SIZE 32
 void output_time(int64_t microseconds, char text[OUTPUT_TIME_SIZE]);
+/* A size as people say it: "4.6 KiB". */
+void output_bytes(int64_t bytes, char *text, size_t size);
 /* After the last line: whether all of it was written. */
 MUST_USE enum status output_done(struct error *error);
 

@@ -9,15 +9,13 @@
 #include "admin/commands.h"
 #include "admin/fetch.h"
 #include "admin/files.h"
+#include "admin/key_file.h"
 #include "admin/model_file.h"
 #include "admin/output.h"
+#include "admin/progress.h"
 #include "base/name.h"
 #include "crypto/age.h"
-#include "crypto/apikey.h"
 #include "crypto/secret.h"
-
-#define KEY_VARIABLE "STRONGROOM_KEY"
-#define KEY_FILE_MAX 1024
 
 struct pipe_ends {
     int in, out;
@@ -40,6 +38,7 @@ static enum status read_plain(void *context, void *data, size_t size, size_t *go
         have += (size_t)n;
     }
     ends->read += have;
+    progress_at(ends->read);
     *got = have;
     return STATUS_OK;
 }
@@ -48,45 +47,6 @@ static enum status write_sealed(void *context, const void *data, size_t size, st
     struct pipe_ends *ends = context;
     ends->written += size;
     return files_write_all(ends->out, data, size, error);
-}
-
-/* The key of --key-file, else of the environment, as a text in secret memory. */
-static enum status read_key(const struct options *options, char **key, struct error *error) {
-    const char *path = options_value(options, "key-file");
-    const char *variable = getenv(KEY_VARIABLE);
-    uint8_t *bytes = NULL;
-    size_t size = 0;
-    enum status status = STATUS_OK;
-    if (path) {
-        status = files_read_secret(path, "key file", KEY_FILE_MAX, &bytes, &size, error);
-    } else if (variable) {
-        size = strlen(variable);
-        bytes = secret_alloc(size + 1, error);
-        if (bytes)
-            memcpy(bytes, variable, size);
-        else
-            status = STATUS_UNAVAILABLE;
-    } else {
-        status =
-            status_fail(error, STATUS_INVALID,
-                        "--server takes an API key: give --key-file FILE or set " KEY_VARIABLE);
-    }
-    if (status != STATUS_OK)
-        return status;
-    while (size && strchr(" \t\r\n", bytes[size - 1]))
-        size--;
-    bytes[size] = '\0';
-    struct apikey *parsed = secret_alloc(sizeof *parsed, error);
-    status = parsed ? apikey_parse((const char *)bytes, size, parsed, error) : STATUS_UNAVAILABLE;
-    if (status == STATUS_UNAUTHENTICATED)
-        status = status_fail(error, STATUS_INVALID, "%s: that is not an API key (sr_...)",
-                             path ? path : KEY_VARIABLE);
-    secret_free(parsed);
-    if (status == STATUS_OK)
-        *key = (char *)bytes;
-    else
-        secret_free(bytes);
-    return status;
 }
 
 static enum status ask_server(const struct options *options, struct fetch_target *target,
@@ -98,7 +58,7 @@ static enum status ask_server(const struct options *options, struct fetch_target
     if (status == STATUS_OK)
         status = options_required(options, "tenant", &source.tenant, error);
     if (status == STATUS_OK)
-        status = read_key(options, &key, error);
+        status = key_file_read(options, &key, error);
     source.key = key;
     if (status == STATUS_OK)
         status = fetch_recipient(&source, target, error);
@@ -127,7 +87,7 @@ static enum status find_target(const struct options *options, struct fetch_targe
 
 /* Into FILE.partial, which becomes FILE once all of it is on the disk: a cut seal is never taken
  * for a whole one, and what is there is replaced only where that was asked for. */
-static enum status seal_file(const char *in, const char *out, bool replace,
+static enum status seal_file(const struct cli *cli, const char *in, const char *out, bool replace,
                              const struct fetch_target *target, struct pipe_ends *ends,
                              struct error *error) {
     struct age_recipient recipient;
@@ -152,7 +112,10 @@ static enum status seal_file(const char *in, const char *out, bool replace,
         goto out;
     }
     made = true;
+    struct stat plain;
+    progress_start(cli, "sealing", fstat(ends->in, &plain) == 0 ? (uint64_t)plain.st_size : 0);
     status = age_encrypt(&to, read_plain, ends, write_sealed, ends, error);
+    progress_end();
     if (status == STATUS_OK && fsync(ends->out) != 0)
         status = status_fail(error, STATUS_UNAVAILABLE, "%s: %s", partial, strerror(errno));
     if (status == STATUS_OK && (replace ? rename(partial, out) : link(partial, out)) != 0)
@@ -206,7 +169,7 @@ static enum status seal(struct cli *cli, struct error *error) {
     if (status == STATUS_OK)
         status = find_target(&cli->options, &target, error);
     if (status == STATUS_OK)
-        status = seal_file(in, out, replace, &target, &ends, error);
+        status = seal_file(cli, in, out, replace, &target, &ends, error);
     if (status == STATUS_OK) {
         json_t *facts = json_pack("{s:s,s:s,s:I,s:I}", "file", out, "recipient", target.recipient,
                                   "plain_bytes", (json_int_t)ends.read, "sealed_bytes",

@@ -13,7 +13,7 @@
 
 static const struct output_field fields[] = {
     {"name", "name", OUTPUT_TEXT},
-    {"state", "state", OUTPUT_TEXT},
+    {"state", "state", OUTPUT_STATE},
     {"uid", "uid", OUTPUT_TEXT},
     {"created", "created", OUTPUT_TIME},
     {"recipient", "recipient", OUTPUT_TEXT},
@@ -124,10 +124,6 @@ static enum status enable(struct cli *cli, struct error *error) {
     return act(cli, "tenant.enable", error);
 }
 
-static const struct options_row delete_rows[] = {
-    {"yes", 'y', NULL, "really: what is sealed to this tenant can then be opened by nobody", false},
-};
-
 static enum status delete (struct cli *cli, struct error *error) {
     static const struct output_field gone[] =
         {
@@ -136,10 +132,6 @@ static enum status delete (struct cli *cli, struct error *error) {
             {"models removed", "models", OUTPUT_NUMBER},
         };
     json_t *result = NULL;
-    if (!options_flag(&cli->options, "yes")) return status_fail(
-        error, STATUS_INVALID,
-        "deleting a tenant destroys its identity, keys and models for good: add "
-        "--yes");
     enum status status = connection_once(cli,
                                          json_pack("{s:s,s:s}", "command", "tenant.delete",
                                                    "tenant", cli->options.positional[0]),
@@ -156,6 +148,7 @@ const struct cli_command tenant_commands[COMMANDS_TENANT] = {
      .least = 1,
      .most = 1,
      .summary = "make a tenant with an identity of its own",
+     .example = "tenant create acme",
      .help = "The identity is made here, sealed to the root and stored; models are sealed to the\n"
              "recipient that is printed.",
      .run = create},
@@ -182,9 +175,9 @@ const struct cli_command tenant_commands[COMMANDS_TENANT] = {
      .positional = "NAME",
      .least = 1,
      .most = 1,
-     .rows = delete_rows,
-     .row_count = 1,
      .summary = "remove a tenant, its identity, keys, models and usage",
+     .destroys = "its identity, keys, models and usage for good: what is sealed to it can then be "
+                 "opened by nobody",
      .help = "Its audit records stay. Copies of the store made before still hold the sealed\n"
              "identity: destroy them too where it must be gone for good.",
      .run = delete},

@@ -3,6 +3,8 @@
 #include "base/config.h"
 #include "base/log.h"
 #include "base/role.h"
+#include "base/server_options.h"
+#include "base/suggest.h"
 #include "server/launch/launch.h"
 
 #include <errno.h>
@@ -15,15 +17,39 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#define DEFAULT_CONFIG "/etc/strongroom/strongroom.yaml"
+static void print_usage(FILE *to) {
+    fputs("usage: strongroomd [OPTIONS]\n\n", to);
+    for (size_t i = 0; i < SERVER_OPTIONS; i++) {
+        const struct server_options_row *row = &server_options[i];
+        char left[32];
+        snprintf(left, sizeof left, "--%s%s%s", row->name, row->value ? " " : "",
+                 row->value ? row->value : "");
+        fprintf(to, "  %-14s %s\n", left, row->help);
+    }
+}
 
-static const char usage[] =
-    "usage: strongroomd [--config FILE] [--check] [--version] [--help]\n"
-    "\n"
-    "  --config FILE  the configuration (default " DEFAULT_CONFIG ")\n"
-    "  --check        check configuration, files and kernel, start nothing\n"
-    "  --version      print the version\n"
-    "  --help         print this\n";
+/* What getopt_long found wrong with `word`: an option that is not known, or one without its value.
+ */
+static void say_wrong(const char *word) {
+    char name[SUGGEST_LENGTH_MAX + 1];
+    size_t dashes = strspn(word, "-");
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(word + dashes, "="), word + dashes);
+    struct suggest suggest = suggest_begin(name);
+    for (size_t i = 0; i < SERVER_OPTIONS; i++) {
+        const struct server_options_row *row = &server_options[i];
+        suggest_offer(&suggest, row->name);
+        if (dashes == 2 && strcmp(row->name, name) == 0) {
+            fprintf(stderr,
+                    row->value ? "strongroomd: --%s needs a value: %s\n"
+                               : "strongroomd: --%s takes no value\n",
+                    row->name, row->value);
+            return;
+        }
+    }
+    fprintf(stderr, "strongroomd: %.*s is not an option", (int)(dashes + strlen(name)), word);
+    fprintf(stderr, suggest.best ? ": did you mean --%s?\n" : "; `strongroomd --help` lists them\n",
+            suggest.best);
+}
 
 /* --- a role ----------------------------------------------------------------------------------- */
 
@@ -114,19 +140,21 @@ static int have_standard_descriptors(void) {
 }
 
 int main(int argc, char **argv) {
-    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-                                            {"check", no_argument, NULL, 'k'},
-                                            {"version", no_argument, NULL, 'v'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {"role", required_argument, NULL, 'r'},
-                                            {"worker", required_argument, NULL, 'w'},
-                                            {NULL, 0, NULL, 0}};
+    /* Those of people, those that launch starts a role with, and the end. */
+    struct option options[SERVER_OPTIONS + 3] = {{"role", required_argument, NULL, 'r'},
+                                                 {"worker", required_argument, NULL, 'w'}};
     static struct config config;
-    const char *path = DEFAULT_CONFIG, *role = NULL, *worker = NULL;
+    const char *path = SERVER_OPTIONS_CONFIG, *role = NULL, *worker = NULL;
     int check = 0, option;
     struct error error;
     if (!have_standard_descriptors())
         return 1;
+    for (size_t i = 0; i < SERVER_OPTIONS; i++)
+        options[i + 2] =
+            (struct option){.name = server_options[i].name,
+                            .has_arg = server_options[i].value ? required_argument : no_argument,
+                            .val = server_options[i].key};
+    opterr = 0;
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         switch (option) {
         case 'c':
@@ -139,7 +167,7 @@ int main(int argc, char **argv) {
             printf("strongroomd " STRONGROOM_VERSION "\n");
             return 0;
         case 'h':
-            fputs(usage, stdout);
+            print_usage(stdout);
             return 0;
         case 'r':
             role = optarg;
@@ -148,12 +176,15 @@ int main(int argc, char **argv) {
             worker = optarg;
             break;
         default:
-            fputs(usage, stderr);
+            say_wrong(argv[optind - 1]);
             return 2;
         }
     }
     if (optind < argc) {
-        fprintf(stderr, "strongroomd: unexpected argument \"%s\"\n%s", argv[optind], usage);
+        fprintf(stderr,
+                "strongroomd: found \"%s\", expected options alone: `strongroomd --help` "
+                "lists them\n",
+                argv[optind]);
         return 2;
     }
     if (role)

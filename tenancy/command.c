@@ -28,6 +28,7 @@ static const struct command commands[] = {
     {"model.show", handlers_model_show, {"tenant", "model", "version"}},
     {"model.remove", handlers_model_remove, {"tenant", "model", "version"}},
     {"audit.list", handlers_audit_list, {"tenant", "limit", "before"}},
+    {"usage.list", handlers_usage_list, {"tenant", "first", "last"}},
     {"status", handlers_status, {NULL}},
 };
 

@@ -18,6 +18,8 @@
  *   model.remove    tenant, model, version                   -> model
  *   audit.list      [tenant (name, or a uid)], [limit (integer)], [before (integer)]
  *                                                            -> {"records": [record], "size": n}
+ *   usage.list      [tenant], [first (integer)], [last (integer)]: days since 1970-01-01, UTC
+ *                                                            -> {"usage": [row]}
  *   status                                                   -> facts about the store
  *
  * Every act that changes something is recorded in the audit log in the transaction of the act, with

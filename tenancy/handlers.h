@@ -13,6 +13,7 @@ handlers_function handlers_tenant_create, handlers_tenant_list, handlers_tenant_
 handlers_function handlers_key_create, handlers_key_list, handlers_key_revoke;
 handlers_function handlers_model_list, handlers_model_show, handlers_model_remove;
 handlers_function handlers_audit_list, handlers_status;
+handlers_function handlers_usage_list;
 
 /* The record of an act that went well; strings are borrowed. */
 struct audit_record handlers_record(struct tenancy *tenancy, const char *action,

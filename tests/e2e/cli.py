@@ -185,7 +185,8 @@ class Acts:
         self.assertEqual(self.json("model", "list", "--tenant", "modelless"), {"models": []})
         self.assertIn("no models", self.server.cli("model", "list", "--tenant", "modelless").stdout)
         self.fails(4, "no such model", "model", "show", "x", "--tenant", "modelless")
-        self.fails(2, "--version is required", "model", "remove", "x", "--tenant", "modelless")
+        self.fails(2, "--version is required", "model", "remove", "x", "--tenant", "modelless",
+                   "--yes")
 
     def test_doctor(self):
         done = self.server.cli("doctor", "--json", check=False)
@@ -276,7 +277,8 @@ class Stopped(Acts, unittest.TestCase):
         database.close()
         shown = self.json("model", "show", "digits", "--tenant", "files")
         self.assertEqual((shown["version"], shown["state"]), ("10", "pending"))
-        self.json("model", "remove", "digits", "--tenant", "files", "--version", "9")
+        self.json("model", "remove", "digits", "--tenant", "files", "--version", "9",
+                  "--yes")
         self.assertEqual(os.listdir(self.server.data / "models"), [str(ids[1])])
         self.assertEqual(self.json("tenant", "delete", "files", "--yes")["models"], 1)
         self.assertEqual(os.listdir(self.server.data / "models"), [])
@@ -440,8 +442,8 @@ class Words(unittest.TestCase):
     def test_help_is_everywhere(self):
         done = command("--help")
         self.assertEqual(done.returncode, 0)
-        names = re.findall(r"^  ([a-z]+(?: [a-z]+)?)  +", done.stdout, re.M)
-        self.assertEqual(len(names), 18)
+        names = [c["name"] for c in json.loads(command("help", "--json").stdout)["commands"]]
+        self.assertGreater(len(names), 20)
         for name in names:
             done = command(*name.split(), "--help")
             self.assertEqual(done.returncode, 0, name)
@@ -452,7 +454,7 @@ class Words(unittest.TestCase):
 
     def test_wrong_words(self):
         for arguments, message in ((["frobnicate"], "no command"), (["tenant"], "usage"),
-                                   (["tenant", "frobnicate"], "usage"),
+                                   (["tenant", "frobnicate"], "no command"),
                                    (["tenant", "list", "--frob"], "--frob is not an option"),
                                    (["tenant", "list", "more"], "one word too many"),
                                    (["tenant", "show", "a", "--json=1"], "takes no value"),

@@ -314,6 +314,54 @@ Test(tenancy, records_of_a_tenant_are_found_by_uid_and_not_by_name) {
     fails(run("{s:s,s:s}", "command", "audit.list", "limit", "9"), STATUS_INVALID, "limit");
 }
 
+static void use(const char *tenant, const char *key, int32_t day, int64_t requests) {
+    struct store_tenant row;
+    cr_assert_eq(store_tenant_find(tenancy.store, tenant, &row, &error), STATUS_OK);
+    const struct store_usage usage = {.tenant = row.id,
+                                      .key = key,
+                                      .model = "m/1",
+                                      .day = day,
+                                      .requests = requests,
+                                      .errors = 1,
+                                      .compute_us = 20,
+                                      .bytes_in = 300,
+                                      .bytes_out = 4000};
+    cr_assert_eq(store_audit_append(tenancy.store, NULL, 0, &usage, 1, &error), STATUS_OK, "%s",
+                 error.message);
+}
+
+Test(tenancy, usage_is_listed_by_tenant_and_day) {
+    json_decref(must(create("a", UID_A)));
+    json_decref(must(create("b", UID_B)));
+    use("a", "k1", 20000, 5);
+    use("a", "k1", 20001, 6);
+    use("b", "k2", 20001, 7);
+    json_t *r = must(run("{s:s}", "command", "usage.list"));
+    json_t *rows = json_object_get(r, "usage");
+    cr_assert_eq(json_array_size(rows), 3);
+    const json_t *first = json_array_get(rows, 0);
+    cr_assert_str_eq(text(first, "tenant"), "a");
+    cr_assert_str_eq(text(first, "day"), "2024-10-04");
+    cr_assert_str_eq(text(first, "key"), "k1");
+    cr_assert_str_eq(text(first, "model"), "m/1");
+    cr_assert_eq(integer(first, "requests"), 5);
+    cr_assert_eq(integer(first, "errors"), 1);
+    cr_assert_eq(integer(first, "compute_us"), 20);
+    cr_assert_eq(integer(first, "bytes_in"), 300);
+    cr_assert_eq(integer(first, "bytes_out"), 4000);
+    json_decref(r);
+    r = must(on_tenant("usage.list", "b"));
+    cr_assert_eq(json_array_size(json_object_get(r, "usage")), 1);
+    json_decref(r);
+    r = must(run("{s:s,s:i,s:i}", "command", "usage.list", "first", 20001, "last", 20001));
+    cr_assert_eq(json_array_size(json_object_get(r, "usage")), 2);
+    json_decref(r);
+    fails(on_tenant("usage.list", "nobody"), STATUS_NOT_FOUND, "no such tenant");
+    fails(run("{s:s,s:i,s:i}", "command", "usage.list", "first", 2, "last", 1), STATUS_INVALID,
+          "first");
+    fails(run("{s:s,s:i}", "command", "usage.list", "first", -1), STATUS_INVALID, "first");
+}
+
 Test(tenancy, what_is_not_known_is_refused) {
     fails(run("{s:s}", "command", "tenant.explode"), STATUS_INVALID, "tenant.explode");
     fails(run("{s:i}", "command", 3), STATUS_INVALID, "command");

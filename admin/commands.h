@@ -8,11 +8,13 @@
 #define COMMANDS_TENANT 6
 #define COMMANDS_KEY 3
 #define COMMANDS_MODEL 3
+#define COMMANDS_OPERATOR 3
 
 extern const struct cli_command init_command;
 extern const struct cli_command tenant_commands[COMMANDS_TENANT];
 extern const struct cli_command key_commands[COMMANDS_KEY];
 extern const struct cli_command model_commands[COMMANDS_MODEL];
+extern const struct cli_command operator_commands[COMMANDS_OPERATOR];
 extern const struct cli_command seal_command;
 extern const struct cli_command upload_command;
 extern const struct cli_command inspect_command;

@@ -1,6 +1,10 @@
 /* To the store, whoever has it: the running server over its admin socket, or, where none runs, the
  * store itself under its lock with the same functions (tenancy/command.h).
  *
+ * STRONGROOM_SOCKET names the socket of a server whose folder this user cannot read, and
+ * STRONGROOM_OPERATOR_KEY a file with an operator's key, which is shown first: for who is neither
+ * root nor the server's user.
+ *
  * The socket is tried first: a server that runs listens there, and a socket that refuses is left
  * over from one that was killed. The lock decides in the end, so that both never write. */
 #ifndef ADMIN_CONNECTION_H

@@ -14,6 +14,7 @@
 #include "admin/files.h"
 #include "admin/output.h"
 #include "base/config.h"
+#include "base/config_settings.h"
 #include "crypto/age.h"
 #include "crypto/encoding.h"
 #include "crypto/note.h"
@@ -37,6 +38,7 @@ static const char configuration[] =
     "tls:\n"
     "  certificate: tls/cert.pem\n"
     "  key: tls/key.pem\n"
+    "  # also: client_ca, minimum_version (`strongroomd --settings`)\n"
     "\n"
     "# The age identity that everything is sealed to. Keep a copy where nobody else finds it.\n"
     "root:\n"
@@ -46,28 +48,18 @@ static const char configuration[] =
     "signing:\n"
     "  key: keys/signing.age\n"
     "\n"
-    "%s"
-    "# What else there is, with the defaults:\n"
-    "#\n"
-    "# worker:\n"
-    "#   threads: 0                   # compute threads of a worker; 0: one per CPU\n"
-    "#   slots: 64                    # requests that a worker has at once\n"
-    "#   memory_mib: 16384            # address space of a worker\n"
-    "#   allow_unlocked_memory: false # weights in memory that may be swapped\n"
-    "#\n"
-    "# limits:\n"
-    "#   body_bytes: 67108864         # of an inference request\n"
-    "#   model_bytes: 4294967296      # of a sealed model\n"
-    "#   connections: 128             # at once, a thread each\n"
-    "#   connections_per_source: 64  # at once from one address\n"
-    "#   request_timeout_ms: 30000    # for the headers and body of a request\n"
-    "#   deadline_ms: 60000           # for a model's run\n";
+    "%s";
 
 static const char unlocked[] =
     "# Weights may stand in memory that can be swapped: `strongroom doctor` shows it.\n"
     "worker:\n"
     "  allow_unlocked_memory: true\n"
     "\n";
+
+/* Settings that the text above has, or that a comment in the file is not the place for. */
+static const char *const written[] = {
+    "listen",      "data",          "tls.certificate",     "tls.key", "root.identity",
+    "signing.key", "tls.client_ca", "tls.minimum_version", NULL};
 
 /* What init makes beside files. */
 struct made {
@@ -151,10 +143,12 @@ out:
 
 static enum status make_configuration(const char *listen, bool allow_unlocked,
                                       struct error *error) {
-    char text[4096];
+    char text[8192];
     struct config checked;
     struct buf out = buf_of(text, sizeof text);
     buf_printf(&out, configuration, listen, allow_unlocked ? unlocked : "");
+    buf_string(&out, "# What else there is, with the defaults:\n");
+    config_settings_yaml(written, &out);
     if (out.failed)
         return status_fail(error, STATUS_INVALID, "--listen: the address is too long");
     enum status status = config_parse(text, out.size, "/", &checked, error);

@@ -25,6 +25,13 @@ static const struct output_field fields[] = {
 };
 #define FIELDS (sizeof fields / sizeof fields[0])
 
+static const struct output_field operator_fields[] = {
+    {"id", "id", OUTPUT_TEXT},           {"scopes", "scopes", OUTPUT_TEXT},
+    {"label", "label", OUTPUT_TEXT},     {"created", "created", OUTPUT_TIME},
+    {"expires", "expires", OUTPUT_TIME}, {"revoked", "revoked", OUTPUT_TIME},
+};
+#define OPERATOR_FIELDS (sizeof operator_fields / sizeof operator_fields[0])
+
 /* A key as it was made: both the struct and the text are secret. */
 struct fresh {
     struct apikey key;
@@ -112,21 +119,21 @@ static json_t *make_request(const struct cli *cli, const struct fresh *fresh, co
     const char *label = options_value(&cli->options, "label");
     apikey_hash(&fresh->key, hash);
     encoding_hex(hash, sizeof hash, hex);
-    return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s*,s:I}", "command", "key.create", "tenant", tenant,
-                     "id", fresh->key.id, "hash", hex, "scopes", scopes, "label", label, "expires",
+    return json_pack("{s:s,s:s*,s:s,s:s,s:s,s:s*,s:I}", "command",
+                     tenant ? "key.create" : "operator.create", "tenant", tenant, "id",
+                     fresh->key.id, "hash", hex, "scopes", scopes, "label", label, "expires",
                      (json_int_t)expires);
 }
 
-static enum status create(struct cli *cli, struct error *error) {
-    const char *tenant = NULL, *scopes = NULL, *path = options_value(&cli->options, "output");
+/* A key of `tenant`, or of an operator where that is NULL. */
+static enum status create_for(struct cli *cli, const char *tenant, struct error *error) {
+    const char *scopes = NULL, *path = options_value(&cli->options, "output");
     int64_t expires = 0;
     struct connection *connection = NULL;
     struct fresh *fresh = NULL;
     json_t *row = NULL;
     bool file_made = false;
-    enum status status = options_required(&cli->options, "tenant", &tenant, error);
-    if (status == STATUS_OK)
-        status = options_required(&cli->options, "scopes", &scopes, error);
+    enum status status = options_required(&cli->options, "scopes", &scopes, error);
     if (status == STATUS_OK)
         status = read_expiry(&cli->options, &expires, error);
     if (status == STATUS_OK)
@@ -158,6 +165,27 @@ out:
     return status;
 }
 
+static enum status create(struct cli *cli, struct error *error) {
+    const char *tenant = NULL;
+    enum status status = options_required(&cli->options, "tenant", &tenant, error);
+    return status == STATUS_OK ? create_for(cli, tenant, error) : status;
+}
+
+static enum status create_operator(struct cli *cli, struct error *error) {
+    return create_for(cli, NULL, error);
+}
+
+static enum status list_operators(struct cli *cli, struct error *error) {
+    json_t *result = NULL;
+    enum status status =
+        connection_once(cli, json_pack("{s:s}", "command", "operator.list"), &result, error);
+    if (status == STATUS_OK)
+        status =
+            output_table(cli, result, "keys", operator_fields, OPERATOR_FIELDS, "no keys", error);
+    json_decref(result);
+    return status;
+}
+
 static enum status list(struct cli *cli, struct error *error) {
     json_t *result = NULL;
     enum status status = connection_once(cli,
@@ -170,7 +198,7 @@ static enum status list(struct cli *cli, struct error *error) {
     return status;
 }
 
-static enum status revoke_key(struct cli *cli, struct error *error) {
+static enum status revoke_with(struct cli *cli, const char *command, struct error *error) {
     const char *id = cli->options.positional[0];
     json_t *result = NULL;
     if (!apikey_id_valid(id, strlen(id)))
@@ -178,13 +206,32 @@ static enum status revoke_key(struct cli *cli, struct error *error) {
                            "that is not a key id: it has %d letters and digits, and is the part of "
                            "a key after \"sr_\"",
                            APIKEY_ID_LENGTH);
-    enum status status = connection_once(
-        cli, json_pack("{s:s,s:s}", "command", "key.revoke", "id", id), &result, error);
+    enum status status =
+        connection_once(cli, json_pack("{s:s,s:s}", "command", command, "id", id), &result, error);
     if (status == STATUS_OK)
         status = output_facts(cli, result, fields, FIELDS, error);
     json_decref(result);
     return status;
 }
+
+static enum status revoke_key(struct cli *cli, struct error *error) {
+    return revoke_with(cli, "key.revoke", error);
+}
+
+static enum status revoke_operator(struct cli *cli, struct error *error) {
+    return revoke_with(cli, "operator.revoke", error);
+}
+
+static const struct options_row create_operator_rows[] = {
+    {"scopes", 's', "LIST",
+     "what it may do: metrics, tenants:read, tenants:write, keys:write, models:write, audit:read, "
+     "policies:write, operators:write; required",
+     false},
+    {"expires", 0, "TIME", "from now: 30d, 12h, 90m; without it the key does not expire", false},
+    {"label", 0, "TEXT", "a name for people", false},
+    {"key-only", 0, NULL, "print the key and nothing else", false},
+    {"output", 'o', "FILE", "write the key to a new file of mode 0600, and do not show it", false},
+};
 
 static const struct options_row create_rows[] = {
     {"tenant", 't', "NAME", "whose key; required", false},
@@ -226,4 +273,26 @@ const struct cli_command key_commands[COMMANDS_KEY] = {
              "with `strongroom key create`.",
      .example = "key revoke mq2kz6tw7q4a",
      .run = revoke_key},
+};
+
+const struct cli_command operator_commands[COMMANDS_OPERATOR] = {
+    {.name = "operator-key create",
+     .positional = "",
+     .rows = create_operator_rows,
+     .row_count = sizeof create_operator_rows / sizeof create_operator_rows[0],
+     .summary = "make a key for an operator who is not root; shown once, stored never",
+     .help = "With STRONGROOM_OPERATOR_KEY naming a file with the key, its scopes allow commands\n"
+             "over the admin socket (STRONGROOM_SOCKET, or the folder's) and, for metrics, GET\n"
+             "/metrics over HTTPS.",
+     .run = create_operator},
+    {.name = "operator-key list",
+     .positional = "",
+     .summary = "operators' keys by id, revoked and expired ones too",
+     .run = list_operators},
+    {.name = "operator-key revoke",
+     .positional = "ID",
+     .least = 1,
+     .most = 1,
+     .summary = "refuse an operator's key from the next command on",
+     .run = revoke_operator},
 };

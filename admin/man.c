@@ -173,11 +173,10 @@ static void print_server(FILE *to) {
         const struct options_row option = {row->name, 0, row->value, row->help, false};
         print_option(to, &option);
     }
-    fputs(".SH SIGNALS\n.TP\n.B SIGTERM\n", to);
-    roff_text(to, "end with what is in flight answered");
+    fputs(".SH SIGNALS\n", to);
+    roff_text(to, server_options_signals);
     fputs(".SH EXIT STATUS\n", to);
-    roff_text(to, "0 after an orderly end, else as `strongroom` has them: 2 for a wrong option or "
-                  "configuration, 5 where another server serves the folder.");
+    roff_text(to, server_options_exits);
     fputs(".SH FILES\n.TP\n.I ", to);
     roff_word(to, SERVER_OPTIONS_CONFIG);
     fputs("\nthe configuration, where \\fB\\-\\-config\\fR is not given\n"

@@ -4,91 +4,20 @@
 #include <cyaml/cyaml.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/config_place.h"
 #include "base/config_report.h"
+#include "base/config_settings.h"
+#include "base/config_yaml.h"
 
-/* What libcyaml fills: absent settings stay NULL or point nowhere, so that "absent" and "0" are
- * told apart. */
-struct yaml_tls {
-    char *certificate, *key;
-};
-struct yaml_root {
-    char *identity;
-};
-struct yaml_signing {
-    char *key;
-};
-struct yaml_worker {
-    uint32_t *threads, *slots, *memory_mib;
-    bool *allow_unlocked_memory;
-};
-struct yaml_limits {
-    uint64_t *body_bytes, *model_bytes;
-    uint32_t *connections, *connections_per_source, *request_timeout_ms, *deadline_ms;
-};
-struct yaml_config {
-    char **listen;
-    unsigned listen_count;
-    char *data;
-    uint32_t *user_base;
-    struct yaml_tls *tls;
-    struct yaml_root *root;
-    struct yaml_signing *signing;
-    struct yaml_worker *worker;
-    struct yaml_limits *limits;
-};
-
-#define OPTIONAL (CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL)
-#define PATH_FIELD(type, name)                                                                     \
-    CYAML_FIELD_STRING_PTR(#name, OPTIONAL, struct type, name, 1, CONFIG_PATH_MAX - 1)
-#define NUMBER_FIELD(type, name) CYAML_FIELD_UINT_PTR(#name, OPTIONAL, struct type, name)
-
-static const cyaml_schema_field_t tls_fields[] = {PATH_FIELD(yaml_tls, certificate),
-                                                  PATH_FIELD(yaml_tls, key), CYAML_FIELD_END};
-static const cyaml_schema_field_t root_fields[] = {PATH_FIELD(yaml_root, identity),
-                                                   CYAML_FIELD_END};
-static const cyaml_schema_field_t signing_fields[] = {PATH_FIELD(yaml_signing, key),
-                                                      CYAML_FIELD_END};
-/* libcyaml's own boolean takes every word that it does not know for true. */
-static const cyaml_strval_t truths[] = {{"true", true}, {"false", false}};
-static const cyaml_schema_field_t worker_fields[] = {
-    NUMBER_FIELD(yaml_worker, threads), NUMBER_FIELD(yaml_worker, slots),
-    NUMBER_FIELD(yaml_worker, memory_mib),
-    CYAML_FIELD_ENUM_PTR("allow_unlocked_memory", OPTIONAL | CYAML_FLAG_STRICT, struct yaml_worker,
-                         allow_unlocked_memory, truths, sizeof truths / sizeof truths[0]),
-    CYAML_FIELD_END};
-static const cyaml_schema_field_t limits_fields[] = {
-    NUMBER_FIELD(yaml_limits, body_bytes),
-    NUMBER_FIELD(yaml_limits, model_bytes),
-    NUMBER_FIELD(yaml_limits, connections),
-    NUMBER_FIELD(yaml_limits, connections_per_source),
-    NUMBER_FIELD(yaml_limits, request_timeout_ms),
-    NUMBER_FIELD(yaml_limits, deadline_ms),
-    CYAML_FIELD_END};
-static const cyaml_schema_value_t listen_entry = {
-    CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char *, 1, CONFIG_ADDRESS_MAX - 1)};
-static const cyaml_schema_field_t config_fields[] = {
-    CYAML_FIELD_SEQUENCE("listen", OPTIONAL, struct yaml_config, listen, &listen_entry, 1,
-                         CONFIG_LISTEN_MAX),
-    PATH_FIELD(yaml_config, data),
-    NUMBER_FIELD(yaml_config, user_base),
-    CYAML_FIELD_MAPPING_PTR("tls", OPTIONAL, struct yaml_config, tls, tls_fields),
-    CYAML_FIELD_MAPPING_PTR("root", OPTIONAL, struct yaml_config, root, root_fields),
-    CYAML_FIELD_MAPPING_PTR("signing", OPTIONAL, struct yaml_config, signing, signing_fields),
-    CYAML_FIELD_MAPPING_PTR("worker", OPTIONAL, struct yaml_config, worker, worker_fields),
-    CYAML_FIELD_MAPPING_PTR("limits", OPTIONAL, struct yaml_config, limits, limits_fields),
-    CYAML_FIELD_END};
-static const cyaml_schema_value_t config_schema = {
-    CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct yaml_config, config_fields)};
-
-static enum status set_path(const char *folder, const char *given, const char *fallback,
-                            char out[CONFIG_PATH_MAX], const char *field, struct error *error) {
-    const char *path = given ? given : fallback;
+static enum status set_path(const char *folder, const char *path, const char *field, char *out,
+                            struct error *error) {
     int n;
     if (path[0] == '/')
         n = snprintf(out, CONFIG_PATH_MAX, "%s", path);
@@ -97,17 +26,8 @@ static enum status set_path(const char *folder, const char *given, const char *f
     else
         n = snprintf(out, CONFIG_PATH_MAX, "%s/%s", folder, path);
     if (n < 0 || n >= CONFIG_PATH_MAX)
-        return status_fail(error, STATUS_INVALID, "%s: the path is longer than %d bytes", field,
-                           CONFIG_PATH_MAX - 1);
-    return STATUS_OK;
-}
-
-static enum status in_range(const char *field, uint64_t value, uint64_t low, uint64_t high,
-                            struct error *error) {
-    if (value < low || value > high)
-        return status_fail(error, STATUS_INVALID, "%s: found %llu, expected %llu to %llu", field,
-                           (unsigned long long)value, (unsigned long long)low,
-                           (unsigned long long)high);
+        return status_fail(error, STATUS_INVALID, "%s: the path has %d bytes, expected at most %d",
+                           field, n, CONFIG_PATH_MAX - 1);
     return STATUS_OK;
 }
 
@@ -136,72 +56,122 @@ enum status config_address(const char *address, char *host, size_t host_size, ui
     return STATUS_OK;
 bad:
     return status_fail(error, STATUS_INVALID,
-                       "listen: found \"%s\", expected ADDRESS:PORT such as 127.0.0.1:8443 or "
+                       "found \"%s\", expected ADDRESS:PORT such as 127.0.0.1:8443 or "
                        "[::1]:8443",
                        address);
 }
 
-static enum status fill(const struct yaml_config *y, const char *folder, struct config *c,
-                        struct error *error) {
-    static const struct yaml_tls no_tls;
-    static const struct yaml_root no_root;
-    static const struct yaml_signing no_signing;
-    static const struct yaml_worker no_worker;
-    static const struct yaml_limits no_limits;
-    const struct yaml_tls *tls = y->tls ? y->tls : &no_tls;
-    const struct yaml_root *root = y->root ? y->root : &no_root;
-    const struct yaml_signing *signing = y->signing ? y->signing : &no_signing;
-    const struct yaml_worker *worker = y->worker ? y->worker : &no_worker;
-    const struct yaml_limits *limits = y->limits ? y->limits : &no_limits;
-    enum status s;
+/* --- from libcyaml's struct to ours, by the table of settings --------------------------------- */
 
-    c->listen_count = y->listen_count ? y->listen_count : 1;
+static enum status set_version(const char *given, const char *field, uint32_t *out,
+                               struct error *error) {
+    bool two = strcmp(given, "1.2") == 0;
+    if (!two && strcmp(given, "1.3") != 0)
+        return status_fail(error, STATUS_INVALID, "%s: found \"%.32s\", expected 1.2 or 1.3", field,
+                           given);
+    *out = two ? 12 : 13;
+    return STATUS_OK;
+}
+
+static enum status set_loopback(const char *given, const char *field, char *out,
+                                struct error *error) {
+    char host[CONFIG_ADDRESS_MAX];
+    uint16_t port;
+    enum status status = config_address(given, host, sizeof host, &port, error);
+    if (status != STATUS_OK || (strncmp(host, "127.", 4) != 0 && strcmp(host, "::1") != 0))
+        return status_fail(error, STATUS_INVALID,
+                           "%s: found \"%.64s\", expected a loopback address and a port such as "
+                           "127.0.0.1:9090 or [::1]:9090",
+                           field, given);
+    snprintf(out, CONFIG_ADDRESS_MAX, "%s", given);
+    return STATUS_OK;
+}
+
+static enum status set_number(const struct config_setting *s, uint64_t value, void *out,
+                              struct error *error) {
+    if (value < s->least || value > s->most)
+        return status_fail(error, STATUS_INVALID,
+                           "%s: found %" PRIu64 ", expected %" PRIu64 " to %" PRIu64, s->name,
+                           value, s->least, s->most);
+    if (s->kind == CONFIG_U64)
+        *(uint64_t *)out = value;
+    else
+        *(uint32_t *)out = (uint32_t)value;
+    return STATUS_OK;
+}
+
+static enum status set_listen(const struct config_yaml *yaml, const char *fallback,
+                              struct config *c, struct error *error) {
+    c->listen_count = yaml->listen_count ? yaml->listen_count : 1;
     for (size_t i = 0; i < c->listen_count; i++) {
         char host[CONFIG_ADDRESS_MAX];
         uint16_t port;
-        const char *address = y->listen_count ? y->listen[i] : "127.0.0.1:8443";
-        if ((s = config_address(address, host, sizeof host, &port, error)) != STATUS_OK)
-            return s;
+        const char *address = yaml->listen_count ? yaml->listen[i] : fallback;
+        enum status status = config_address(address, host, sizeof host, &port, error);
+        if (status != STATUS_OK)
+            return status_prefix(error, "listen: ");
         snprintf(c->listen[i], sizeof c->listen[i], "%s", address);
     }
-    if ((s = set_path(folder, y->data, ".", c->data, "data", error)) ||
-        (s = set_path(folder, tls->certificate, "tls/cert.pem", c->tls_certificate,
-                      "tls.certificate", error)) ||
-        (s = set_path(folder, tls->key, "tls/key.pem", c->tls_key, "tls.key", error)) ||
-        (s = set_path(folder, root->identity, "keys/root.txt", c->root_identity, "root.identity",
-                      error)) ||
-        (s = set_path(folder, signing->key, "keys/signing.age", c->signing_key, "signing.key",
-                      error)))
-        return s;
+    return STATUS_OK;
+}
 
-#define PICK(from, name, fallback) (from->name ? *from->name : (fallback))
-    c->user_base = y->user_base ? *y->user_base : 1879048192u;
-    c->worker.threads = PICK(worker, threads, 0);
-    c->worker.slots = PICK(worker, slots, 64);
-    c->worker.memory_mib = PICK(worker, memory_mib, 16384);
-    c->worker.allow_unlocked_memory = PICK(worker, allow_unlocked_memory, false);
-    c->limits.body_bytes = PICK(limits, body_bytes, (uint64_t)64 << 20);
-    c->limits.model_bytes = PICK(limits, model_bytes, (uint64_t)4 << 30);
-    c->limits.connections = PICK(limits, connections, 128);
-    c->limits.connections_per_source = PICK(limits, connections_per_source, 64);
-    c->limits.request_timeout_ms = PICK(limits, request_timeout_ms, 30000);
-    c->limits.deadline_ms = PICK(limits, deadline_ms, 60000);
-#undef PICK
+static enum status set_one(const struct config_setting *s, const struct config_yaml *yaml,
+                           const char *folder, struct config *c, struct error *error) {
+    const char *group = (const char *)yaml;
+    void *out = (char *)c + s->place;
+    /* libcyaml's struct holds a pointer for every group and for every value of one. */
+    if (s->group != CONFIG_NO_GROUP)
+        memcpy(&group, (const char *)yaml + s->group, sizeof group);
+    const void *given = NULL;
+    if (group && s->kind != CONFIG_ADDRESSES)
+        memcpy(&given, group + s->value, sizeof given);
+    const char *text = given ? given : s->text;
+    switch (s->kind) {
+    case CONFIG_ADDRESSES:
+        return set_listen(yaml, s->text, c, error);
+    case CONFIG_ADDRESS:
+        return text ? set_loopback(text, s->name, out, error) : STATUS_OK;
+    case CONFIG_PATH:
+        return text ? set_path(folder, text, s->name, out, error) : STATUS_OK;
+    case CONFIG_TEXT:
+        if (text && strlen(text) >= CONFIG_NAME_MAX)
+            return status_fail(error, STATUS_INVALID,
+                               "%s: the name has %zu bytes, expected at most %d", s->name,
+                               strlen(text), CONFIG_NAME_MAX - 1);
+        snprintf(out, CONFIG_NAME_MAX, "%s", text ? text : "");
+        return STATUS_OK;
+    case CONFIG_VERSION:
+        *(uint32_t *)out = (uint32_t)s->number;
+        return given ? set_version(given, s->name, out, error) : STATUS_OK;
+    case CONFIG_TRUTH:
+        *(bool *)out = given ? *(const bool *)given : s->number != 0;
+        return STATUS_OK;
+    case CONFIG_U32:
+        return set_number(s, given ? *(const uint32_t *)given : s->number, out, error);
+    case CONFIG_U64:
+        return set_number(s, given ? *(const uint64_t *)given : s->number, out, error);
+    }
+    return status_fail(error, STATUS_INTERNAL, "%s: a setting of no kind", s->name);
+}
 
-    if ((s = in_range("user_base", c->user_base, 1000, 4000000000u, error)) ||
-        (s = in_range("worker.threads", c->worker.threads, 0, 256, error)) ||
-        (s = in_range("worker.slots", c->worker.slots, 1, 256, error)) ||
-        (s = in_range("worker.memory_mib", c->worker.memory_mib, 1024, 1u << 24, error)) ||
-        (s = in_range("limits.body_bytes", c->limits.body_bytes, 1024, (uint64_t)4 << 30, error)) ||
-        (s = in_range("limits.model_bytes", c->limits.model_bytes, 1024, (uint64_t)1 << 40,
-                      error)) ||
-        (s = in_range("limits.connections", c->limits.connections, 1, 4096, error)) ||
-        (s = in_range("limits.connections_per_source", c->limits.connections_per_source, 1, 4096,
-                      error)) ||
-        (s = in_range("limits.request_timeout_ms", c->limits.request_timeout_ms, 100, 3600000,
-                      error)) ||
-        (s = in_range("limits.deadline_ms", c->limits.deadline_ms, 1, 3600000, error)))
-        return s;
+/* On failure *wrong is the setting that is at fault. */
+static enum status fill(const struct config_yaml *yaml, const char *folder, struct config *c,
+                        const char **wrong, struct error *error) {
+    for (size_t i = 0; i < config_settings_count; i++) {
+        enum status status = set_one(&config_settings[i], yaml, folder, c, error);
+        *wrong = config_settings[i].name;
+        if (status != STATUS_OK)
+            return status;
+    }
+    *wrong = "limits.connections_per_source";
+    if (c->limits.connections_per_source <= c->limits.connections)
+        return STATUS_OK;
+    if (yaml->limits && yaml->limits->connections_per_source)
+        return status_fail(error, STATUS_INVALID,
+                           "%s: found %" PRIu32 ", expected at most limits.connections, which is "
+                           "%" PRIu32,
+                           *wrong, c->limits.connections_per_source, c->limits.connections);
+    c->limits.connections_per_source = c->limits.connections; /* the default gives way */
     return STATUS_OK;
 }
 
@@ -213,30 +183,37 @@ enum status config_parse(const void *bytes, size_t size, const char *folder, str
                                 .log_level = CYAML_LOG_WARNING,
                                 .mem_fn = cyaml_mem,
                                 .flags = CYAML_CFG_NO_ALIAS};
-    struct yaml_config *yaml = NULL;
+    struct config_yaml *yaml = NULL;
     struct config filled = {0};
+    const char *wrong = NULL;
     enum status status;
     if (size > CONFIG_BYTES_MAX)
         return status_fail(error, STATUS_TOO_LARGE, "the configuration has %zu bytes, at most %d",
                            size, CONFIG_BYTES_MAX);
     cyaml_err_t e =
-        cyaml_load_data(bytes, size, &how, &config_schema, (cyaml_data_t **)&yaml, NULL);
+        cyaml_load_data(bytes, size, &how, &config_yaml_schema, (cyaml_data_t **)&yaml, NULL);
     if (e != CYAML_OK) {
         status = config_report_fail(&report, e, error);
         goto out;
     }
-    status = fill(yaml ? yaml : &(struct yaml_config){0}, folder, &filled, error);
-    if (status == STATUS_OK)
+    status = fill(yaml ? yaml : &(struct config_yaml){0}, folder, &filled, &wrong, error);
+    if (status == STATUS_OK) {
         *config = filled;
+    } else {
+        unsigned line = config_place_line(bytes, size, wrong);
+        status = line ? status_prefix(error, "the configuration is wrong: line %u: ", line)
+                      : status_prefix(error, "the configuration is wrong: ");
+    }
 out:
-    cyaml_free(&how, &config_schema, yaml, 0);
+    cyaml_free(&how, &config_yaml_schema, yaml, 0);
     return status;
 }
 
-enum status config_load(const char *path, struct config *config, struct error *error) {
-    char real[PATH_MAX];
+/* The file's bytes, from malloc, and its real path. */
+static enum status read_file(const char *path, char real[PATH_MAX], char **out, size_t *out_size,
+                             struct error *error) {
     char *bytes = NULL;
-    enum status status;
+    enum status status = STATUS_OK;
     int fd = -1;
     size_t size = 0;
     if (!realpath(path, real))
@@ -259,14 +236,37 @@ enum status config_load(const char *path, struct config *config, struct error *e
             break;
         size += (size_t)n;
     }
-    char *slash = strrchr(real, '/');
-    *(slash == real ? slash + 1 : slash) = '\0';
-    status = config_parse(bytes, size, real, config, error);
-    if (status != STATUS_OK)
-        status = status_prefix(error, "%s: ", path);
+    *out = bytes;
+    *out_size = size;
+    bytes = NULL;
 out:
     free(bytes);
     if (fd >= 0)
         close(fd);
     return status;
+}
+
+enum status config_load(const char *path, struct config *config, struct error *error) {
+    char real[PATH_MAX], *bytes = NULL;
+    size_t size = 0;
+    enum status status = read_file(path, real, &bytes, &size, error);
+    if (status != STATUS_OK)
+        return status;
+    char *slash = strrchr(real, '/');
+    *(slash == real ? slash + 1 : slash) = '\0';
+    status = config_parse(bytes, size, real, config, error);
+    if (status != STATUS_OK)
+        status = status_prefix(error, "%s: ", path);
+    free(bytes);
+    return status;
+}
+
+unsigned config_line(const char *path, const char *setting) {
+    char real[PATH_MAX], *bytes = NULL;
+    size_t size = 0;
+    if (read_file(path, real, &bytes, &size, NULL) != STATUS_OK)
+        return 0;
+    unsigned line = config_place_line(bytes, size, setting);
+    free(bytes);
+    return line;
 }

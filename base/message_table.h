@@ -35,6 +35,7 @@
     M(LEDGER_WORKER_GONE, ledger_worker_gone, LAUNCH, LEDGER, 0)                                   \
     M(FRONT_LEDGER, front_ledger, LAUNCH, FRONT, 1)                                                \
     M(FRONT_WORKER, front_worker, LAUNCH, FRONT, 2)                                                \
+    M(FRONT_TLS, front_tls, LAUNCH, FRONT, 2)                                                      \
     M(WORKER_KEEPER, worker_keeper, LAUNCH, WORKER, 1)                                             \
     M(WORKER_LEDGER, worker_ledger, LAUNCH, WORKER, 1)                                             \
     M(WORKER_FRONT, worker_front, LAUNCH, WORKER, 2)                                               \
@@ -83,6 +84,8 @@
 #define MESSAGE_FIELDS_front_ledger(F)
 /* Descriptors: the socket to the worker, the ring's memory. */
 #define MESSAGE_FIELDS_front_worker(F) F(U32, worker, 0) F(U32, slots, 0) F(U64, slot_bytes, 0)
+/* The certificate or its key has changed. Descriptors: the two files, opened for reading. */
+#define MESSAGE_FIELDS_front_tls(F)
 /* After the worker's READY, and again when keeper, ledger or front was started again while it
  * lives: a worker that gets a new front sends the signatures of its models again. */
 #define MESSAGE_FIELDS_worker_keeper(F)
@@ -201,6 +204,7 @@
     A(DELETE, MODELS_WRITE, "model.delete")                                                        \
     A(RECIPIENT, MODELS_WRITE, "recipient.read")                                                   \
     A(AUDIT, AUDIT_READ, "audit.read")                                                             \
-    A(UNROUTED, NONE, "unrouted")
+    A(UNROUTED, NONE, "unrouted")                                                                  \
+    A(METRICS, METRICS, "metrics.read")
 
 #endif

@@ -5,8 +5,10 @@
  *   role    0, 1       2    3       4              5                6             7 and on
  *   keeper  /dev/null  log  launch  configuration  root identity    signing key
  *   ledger  /dev/null  log  launch  configuration  store folder     admin socket
- *   front   /dev/null  log  launch  configuration  TLS certificate  TLS key       listening sockets
- *   worker  /dev/null  log  launch  configuration
+ *   front   /dev/null  log  launch  configuration  TLS certificate  TLS key       client CA*,
+ * listening sockets, metrics* worker  /dev/null  log  launch  configuration
+ *
+ * Those with a star are there where the configuration names them.
  *
  * `launch` is a SOCK_SEQPACKET socket for the messages between launch and any role. Everything
  * else (sockets between roles, rings) arrives there as a message: KEEPER_LEDGER, FRONT_WORKER, ...
@@ -49,6 +51,8 @@ struct role_start {
     int admin_listener; /* ledger: listening Unix stream socket, non-blocking */
     int tls_certificate;
     int tls_key;
+    int tls_client_ca;                 /* front: -1 where the configuration names none */
+    int metrics_listener;              /* front: loopback, without TLS; the same */
     int listeners[ROLE_LISTENERS_MAX]; /* front: bound and listening, non-blocking, in the order of
                                           the configuration */
     size_t listener_count;

@@ -11,7 +11,10 @@ struct server_options_row {
     const char *help;
 };
 
-#define SERVER_OPTIONS 4
+#define SERVER_OPTIONS 5
 extern const struct server_options_row server_options[SERVER_OPTIONS];
+/* One paragraph each: what the exit statuses and the signals mean. */
+extern const char *const server_options_exits;
+extern const char *const server_options_signals;
 
 #endif

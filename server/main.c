@@ -1,10 +1,12 @@
 /* strongroomd: one program for every process of the server. Started by a person or an init system
  * it is launch; launch starts it again with --role for each of the others (base/role.h). */
 #include "base/config.h"
+#include "base/config_settings.h"
 #include "base/log.h"
 #include "base/role.h"
 #include "base/server_options.h"
 #include "base/suggest.h"
+#include "server/check.h"
 #include "server/launch/launch.h"
 
 #include <errno.h>
@@ -26,6 +28,13 @@ static void print_usage(FILE *to) {
                  row->value ? row->value : "");
         fprintf(to, "  %-14s %s\n", left, row->help);
     }
+    fputs(
+        "\nExit status: 0 ended as asked, or all is well; 1 a process failed; 2 wrong use, or a "
+        "wrong\n"
+        "setting or file; 3 a file that others can read, or that is not this user's; 4 a file or\n"
+        "folder that is missing; 5 the data folder is in use; 8 the machine lacks something.\n"
+        "Signals: TERM and INT drain and end, HUP takes the certificate anew.\n",
+        to);
 }
 
 /* What getopt_long found wrong with `word`: an option that is not known, or one without its value.
@@ -71,7 +80,9 @@ static int run_role(const char *name, const char *worker) {
                                .store_folder = -1,
                                .admin_listener = -1,
                                .tls_certificate = -1,
-                               .tls_key = -1};
+                               .tls_key = -1,
+                               .tls_client_ca = -1,
+                               .metrics_listener = -1};
     int next = ROLE_DESCRIPTOR_FIRST;
     char label[32];
     if (start.role == ROLE_ANY || (start.role == ROLE_WORKER) != (worker != NULL)) {
@@ -101,8 +112,12 @@ static int run_role(const char *name, const char *worker) {
     case ROLE_FRONT:
         start.tls_certificate = next++;
         start.tls_key = next++;
+        if (config.tls_client_ca[0])
+            start.tls_client_ca = next++;
         for (size_t i = 0; i < config.listen_count; i++)
             start.listeners[start.listener_count++] = next++;
+        if (config.metrics_listen[0])
+            start.metrics_listener = next++;
         break;
     default:
         start.worker = (uint32_t)strtoul(worker, NULL, 10);
@@ -139,6 +154,15 @@ static int have_standard_descriptors(void) {
     return 1;
 }
 
+static int print_settings(void) {
+    static char text[16384];
+    struct buf out = buf_of(text, sizeof text);
+    config_settings_print(&out);
+    if (out.failed || fwrite(text, 1, out.size, stdout) != out.size || fflush(stdout) != 0)
+        return 1;
+    return 0;
+}
+
 int main(int argc, char **argv) {
     /* Those of people, those that launch starts a role with, and the end. */
     struct option options[SERVER_OPTIONS + 3] = {{"role", required_argument, NULL, 'r'},
@@ -163,6 +187,8 @@ int main(int argc, char **argv) {
         case 'k':
             check = 1;
             break;
+        case 's':
+            return print_settings();
         case 'v':
             printf("strongroomd " STRONGROOM_VERSION "\n");
             return 0;
@@ -194,5 +220,5 @@ int main(int argc, char **argv) {
         fprintf(stderr, "strongroomd: %s\n", error.message);
         return status_exit(error.status);
     }
-    return check ? launch_check(&config) : launch_main(&config);
+    return check ? check_run(path, &config) : launch_main(&config);
 }

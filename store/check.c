@@ -84,12 +84,12 @@ enum status check_tenant(const struct store_tenant *tenant, struct error *error)
     return STATUS_OK;
 }
 
-enum status check_key(const struct store_key *key, struct error *error) {
+static enum status check_any_key(const struct store_key *key, uint32_t among, struct error *error) {
     size_t length = strnlen(key->id, STORE_KEY_ID_MAX + 1);
     if (length == 0 || length > STORE_KEY_ID_MAX || strspn(key->id, ALPHANUMERIC) != length)
         return status_fail(error, STATUS_INVALID, "key id: must be 1 to %d letters and digits",
                            STORE_KEY_ID_MAX);
-    if (key->scopes == 0 || (key->scopes & ~SCOPE_ALL))
+    if (key->scopes == 0 || (key->scopes & ~among))
         return status_fail(error, STATUS_INVALID, "scopes: none, or one that is not known");
     enum status status = key->label[0] ? check_name("label", key->label, error) : STATUS_OK;
     if (status == STATUS_OK)
@@ -101,6 +101,16 @@ enum status check_key(const struct store_key *key, struct error *error) {
     if (status == STATUS_OK && key->expires != 0 && key->expires <= key->created)
         status = status_fail(error, STATUS_INVALID, "expires: must be later than now");
     return status;
+}
+
+enum status check_key(const struct store_key *key, struct error *error) {
+    return check_any_key(key, SCOPE_ALL, error);
+}
+
+enum status check_operator_key(const struct store_key *key, struct error *error) {
+    if (key->tenant != 0)
+        return status_fail(error, STATUS_INVALID, "the key of an operator has no tenant");
+    return check_any_key(key, SCOPE_OPERATOR_ALL, error);
 }
 
 enum status check_sealed(size_t header_size, int64_t payload_size, struct error *error) {

@@ -92,6 +92,18 @@ MUST_USE enum status store_key_list(struct store *store, int64_t tenant, store_k
 MUST_USE enum status store_key_revoke(struct store *store, const char *id, int64_t now,
                                       struct audit_record *record, struct error *error);
 
+/* ---- keys of operators ---- */
+
+/* The same for keys that are bound to no tenant: `tenant` is 0, the scopes are an operator's. */
+MUST_USE enum status store_operator_key_create(struct store *store, const struct store_key *key,
+                                               struct audit_record *record, struct error *error);
+MUST_USE enum status store_operator_key_find(struct store *store, const char *id,
+                                             struct store_key *key, struct error *error);
+MUST_USE enum status store_operator_key_list(struct store *store, store_key_row *row, void *context,
+                                             struct error *error);
+MUST_USE enum status store_operator_key_revoke(struct store *store, const char *id, int64_t now,
+                                               struct audit_record *record, struct error *error);
+
 /* ---- models ---- */
 
 typedef enum status store_model_row(void *context, const struct store_model *model,

@@ -5,6 +5,7 @@
 
 #include "tenancy/arguments.h"
 #include "tenancy/handlers.h"
+#include "tenancy/permission.h"
 
 #define ARGUMENTS_MAX 6
 
@@ -29,6 +30,9 @@ static const struct command commands[] = {
     {"model.remove", handlers_model_remove, {"tenant", "model", "version"}},
     {"audit.list", handlers_audit_list, {"tenant", "limit", "before"}},
     {"usage.list", handlers_usage_list, {"tenant", "first", "last"}},
+    {"operator.create", handlers_operator_create, {"id", "hash", "scopes", "label", "expires"}},
+    {"operator.list", handlers_operator_list, {NULL}},
+    {"operator.revoke", handlers_operator_revoke, {"id"}},
     {"status", handlers_status, {NULL}},
 };
 
@@ -63,6 +67,8 @@ enum status tenancy_execute(struct tenancy *tenancy, const json_t *request, json
             return status_fail(error, STATUS_INVALID,
                                "%s: \"%.64s\" is no argument of this command", name, argument);
     }
+    if (tenancy->by && (status = permission_check(tenancy->by->scopes, name, error)) != STATUS_OK)
+        return status;
     return command->handler(tenancy, request, response, error);
 }
 

@@ -20,10 +20,14 @@
  *                                                            -> {"records": [record], "size": n}
  *   usage.list      [tenant], [first (integer)], [last (integer)]: days since 1970-01-01, UTC
  *                                                            -> {"usage": [row]}
+ *   operator.create id, hash (hex), scopes ("a,b"), [label], [expires (integer)] -> operator's key
+ *   operator.list                                            -> {"keys": [operator's key]}
+ *   operator.revoke id                                       -> operator's key
  *   status                                                   -> facts about the store
  *
  * Every act that changes something is recorded in the audit log in the transaction of the act, with
- * the command's name as action, "operator" as key, and the tenant's uid. Times are integers,
+ * the command's name as action, the operator's key id as key ("operator" where none was shown), and
+ * the tenant's uid. Times are integers,
  * microseconds since the epoch. Secrets never pass through here: the CLI makes identities and API
  * keys itself and sends what is sealed or hashed.
  *
@@ -51,7 +55,9 @@ enum tenancy_event {
     TENANCY_TENANT_DELETED,  /* the same, for good */
     TENANCY_KEY_CREATED,
     TENANCY_KEY_REVOKED,
-    TENANCY_MODEL_REMOVED, /* it is to be unloaded */
+    TENANCY_MODEL_REMOVED,        /* it is to be unloaded */
+    TENANCY_OPERATOR_KEY_CREATED, /* of no tenant */
+    TENANCY_OPERATOR_KEY_REVOKED,
 };
 
 struct tenancy_change {
@@ -77,11 +83,19 @@ struct tenancy_hooks {
     void (*remove_payload)(void *context, int64_t model);
 };
 
+/* The key that an operator has shown. */
+struct tenancy_operator {
+    char key[STORE_KEY_ID_MAX + 1];
+    uint32_t scopes; /* SCOPE_OPERATOR_ALL and within */
+};
+
 struct tenancy {
     struct store *store;
     const struct tenancy_hooks *hooks;
     void *context;
     const char *client; /* who asks, as the audit log shall say: "uid 0" */
+    /* What allows it; NULL: to be root or the server's own user, who may do everything. */
+    const struct tenancy_operator *by;
 };
 
 /* Carry out `request`. On success *response is a new reference, the caller's to json_decref. */

@@ -11,7 +11,7 @@ struct audit_record handlers_record(struct tenancy *tenancy, const char *action,
     struct audit_record record = {
         .time = tenancy->hooks->now(tenancy->context),
         .tenant = tenant_uid,
-        .key = "operator",
+        .key = tenancy->by ? tenancy->by->key : "operator",
         .action = action,
         .target = target,
         .outcome = status_name(STATUS_OK),

@@ -14,6 +14,7 @@ handlers_function handlers_key_create, handlers_key_list, handlers_key_revoke;
 handlers_function handlers_model_list, handlers_model_show, handlers_model_remove;
 handlers_function handlers_audit_list, handlers_status;
 handlers_function handlers_usage_list;
+handlers_function handlers_operator_create, handlers_operator_list, handlers_operator_revoke;
 
 /* The record of an act that went well; strings are borrowed. */
 struct audit_record handlers_record(struct tenancy *tenancy, const char *action,

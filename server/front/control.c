@@ -2,6 +2,8 @@
 
 #include "base/log.h"
 #include "server/front/exchange.h"
+#include "server/front/tls.h"
+#include "server/front/visitors.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -9,13 +11,18 @@
 #include <unistd.h>
 
 #define DRAIN_STEP_MS 50
+/* Nothing may be under way for so long before the process ends: who has just connected still gets
+ * an answer. */
+#define DRAIN_QUIET_MS 250
 
 struct control {
     struct front *front;
     int launch, ledger;
     bool lock_rings;
     bool ended;
-    uint64_t drain_until_ns; /* 0: not draining */
+    uint64_t notice_until_ns; /* until then only readiness is false; 0: not leaving */
+    uint64_t drain_until_ns;
+    uint64_t quiet_since_ns; /* 0: something is under way */
     struct pollfd polls[WORKERS_MAX + 2];
     uint8_t buffer[MESSAGE_MAX];
 };
@@ -33,6 +40,26 @@ static void add_worker(struct control *c, struct message *message) {
     if (workers_add(&c->front->workers, m->worker, socket, message->descriptors[1], m->slots,
                     m->slot_bytes, c->lock_rings, &error) != STATUS_OK)
         log_error("worker %u cannot be used: %s", m->worker, error.message);
+}
+
+static void begin_drain(struct control *c, uint32_t deadline_ms) {
+    const uint64_t now = exchange_now_ns(), ms = 1000000u;
+    atomic_store(&c->front->leaving, true);
+    c->notice_until_ns = now + c->front->config->drain.notice_ms * ms + 1;
+    c->drain_until_ns = now + deadline_ms * ms + 1;
+}
+
+/* A pair that cannot be used changes nothing: what served before goes on serving. */
+static void renew(struct control *c, int certificate, int key) {
+    SSL_CTX *tls = NULL;
+    struct error error = {0};
+    if (tls_renewed(certificate, key, c->front->config->tls_minimum, &tls, &error) != STATUS_OK) {
+        log_error("the new certificate is not used, the old one stays: %s", error.message);
+        return;
+    }
+    visitors_attach(tls);
+    tls_renew(tls);
+    log_info("the certificate was renewed");
 }
 
 static void from_launch(struct control *c) {
@@ -58,8 +85,10 @@ static void from_launch(struct control *c) {
         add_worker(c, &message);
         break;
     case MESSAGE_DRAIN:
-        atomic_store(&c->front->draining, true);
-        c->drain_until_ns = exchange_now_ns() + (uint64_t)message.drain.deadline_ms * 1000000u + 1;
+        begin_drain(c, message.drain.deadline_ms);
+        break;
+    case MESSAGE_FRONT_TLS:
+        renew(c, message.descriptors[0], message.descriptors[1]);
         break;
     default:
         log_error("launch sent %s out of place", message_type_name(message.type));
@@ -106,9 +135,17 @@ static void from_ledger(struct control *c) {
                     message.descriptors[0]);
 }
 
-static bool drained(const struct control *c) {
-    return c->drain_until_ns &&
-           (atomic_load(&c->front->in_flight) == 0 || exchange_now_ns() >= c->drain_until_ns);
+static bool drained(struct control *c) {
+    const uint64_t now = exchange_now_ns();
+    if (!c->notice_until_ns || now < c->notice_until_ns)
+        return false;
+    atomic_store(&c->front->draining, true);
+    if (atomic_load(&c->front->in_flight))
+        c->quiet_since_ns = 0;
+    else if (!c->quiet_since_ns)
+        c->quiet_since_ns = now;
+    return now >= c->drain_until_ns ||
+           (c->quiet_since_ns && now - c->quiet_since_ns >= DRAIN_QUIET_MS * 1000000u);
 }
 
 static void serve_once(struct control *c) {
@@ -119,7 +156,7 @@ static void serve_once(struct control *c) {
         c->polls[count++] = (struct pollfd){.fd = c->ledger, .events = POLLIN};
     size_t first_worker = count;
     count += workers_poll(&c->front->workers, c->polls + count, WORKERS_MAX);
-    int ready = poll(c->polls, count, c->drain_until_ns ? DRAIN_STEP_MS : -1);
+    int ready = poll(c->polls, count, c->notice_until_ns ? DRAIN_STEP_MS : -1);
     if (ready < 0 && errno != EINTR) {
         log_error("the control loop cannot wait");
         c->ended = true;

@@ -17,6 +17,7 @@
 #include "server/front/rate_limit.h"
 #include "server/front/router.h"
 #include "server/front/screen.h"
+#include "server/front/visitors.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -31,6 +32,8 @@ struct exchange {
     struct mg_connection *connection;
     const char *method, *path, *query; /* query: NULL where there is none */
     const char *client;
+    bool loopback; /* over the listener for metrics: no TLS, and nothing else is answered there */
+    struct visitors_peer peer;
     struct screen screen;
     struct route_match match;
     char request_id[MESSAGE_REQUEST_ID_MAX + 1];

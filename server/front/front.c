@@ -11,10 +11,14 @@
 #include <linux/capability.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#define REFUSALS_SOURCES 4096
+#define STACK_BYTES (512 * 1024)
 
 /* Payloads pass through the rings: locked wherever that is allowed. Launch has made sure that
  * there is no swap, or that the configuration accepts it, where it is not. */
@@ -35,41 +39,32 @@ static enum status warm_up(struct error *error) {
     return STATUS_OK;
 }
 
-/* A handshake with ourselves, in memory. */
-static enum status rehearse(SSL_CTX *server_context, struct error *error) {
-    SSL_CTX *client_context = SSL_CTX_new(TLS_client_method());
-    SSL *server = SSL_new(server_context);
-    SSL *client = client_context ? SSL_new(client_context) : NULL;
-    BIO *left = NULL, *right = NULL;
-    bool done = false;
-    if (server && client && BIO_new_bio_pair(&left, 0, &right, 0) == 1) {
-        SSL_set_bio(server, left, left);
-        SSL_set_bio(client, right, right);
-        SSL_set_accept_state(server);
-        SSL_set_connect_state(client);
-        for (int i = 0; i < 8 && !done; i++) {
-            (void)SSL_do_handshake(client);
-            (void)SSL_do_handshake(server);
-            done = SSL_is_init_finished(client) && SSL_is_init_finished(server);
-        }
+static enum status start_tls(const struct role_start *start, SSL_CTX **tls, struct error *error) {
+    const struct config *config = start->config;
+    struct tls_files files = {start->tls_certificate, start->tls_key,
+                              config->tls_client_ca[0] ? start->tls_client_ca : -1};
+    const char *field = "";
+    enum status status = warm_up(error);
+    if (status == STATUS_OK) {
+        status = tls_context(&files, config->tls_minimum, tls, &field, error);
+        if (status != STATUS_OK)
+            status = status_prefix(error, "%s: ", field);
     }
-    SSL_free(client);
-    SSL_free(server);
-    SSL_CTX_free(client_context);
-    return done ? STATUS_OK
-                : status_fail(error, STATUS_INVALID,
-                              "no TLS connection can be made with this certificate and key");
+    tls_close(&files);
+    return status;
 }
 
-static enum status start_tls(const struct role_start *start, SSL_CTX **tls, struct error *error) {
-    enum status status = warm_up(error);
-    if (status == STATUS_OK)
-        status = tls_context(start->tls_certificate, start->tls_key, tls, error);
-    if (status == STATUS_OK)
-        status = rehearse(*tls, error);
-    close(start->tls_certificate);
-    close(start->tls_key);
-    return status;
+/* A connection's thread does little: the C library's default of 8 MiB each would reserve gigabytes
+ * of addresses for stacks. */
+static enum status size_stacks(struct error *error) {
+    pthread_attr_t attributes;
+    bool done = false;
+    if (pthread_attr_init(&attributes) == 0) {
+        done = pthread_attr_setstacksize(&attributes, STACK_BYTES) == 0 &&
+               pthread_setattr_default_np(&attributes) == 0;
+        pthread_attr_destroy(&attributes);
+    }
+    return done ? STATUS_OK : status_fail(error, STATUS_INTERNAL, "stacks cannot be sized");
 }
 
 int front_main(const struct role_start *start) {
@@ -82,13 +77,21 @@ int front_main(const struct role_start *start) {
     workers_init(&front.workers);
     front.sources =
         sources_new(http_threads(start->config), start->config->limits.connections_per_source);
+    front.refusals = refusals_new(REFUSALS_SOURCES, start->config->limits.failures_per_source);
     bool lock = can_lock();
-    enum status status = front.sources ? start_tls(start, &tls, &error)
-                                       : status_fail(&error, STATUS_UNAVAILABLE, "out of memory");
+    enum status status = front.sources && front.refusals
+                             ? start_tls(start, &tls, &error)
+                             : status_fail(&error, STATUS_UNAVAILABLE, "out of memory");
+    if (status == STATUS_OK)
+        status = size_stacks(&error);
     if (status == STATUS_OK)
         status = sandbox_enter(ROLE_FRONT, NULL, 0, &error);
     if (status == STATUS_OK) {
-        status = http_start(&front, tls, start->listeners, start->listener_count, &http, &error);
+        const struct http_sockets sockets = {
+            .tls = start->listeners,
+            .tls_count = start->listener_count,
+            .plain = start->config->metrics_listen[0] ? start->metrics_listener : -1};
+        status = http_start(&front, tls, &sockets, &http, &error);
         tls = NULL;
     }
     if (status == STATUS_OK) {

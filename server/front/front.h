@@ -12,6 +12,7 @@
 #include "server/front/ledger_link.h"
 #include "server/front/oip_request.h"
 #include "server/front/patience.h"
+#include "server/front/refusals.h"
 #include "server/front/scratch.h"
 #include "server/front/sources.h"
 #include "server/front/trace.h"
@@ -25,7 +26,9 @@ struct front {
     struct ledger_link ledger;
     struct workers workers;
     struct sources *sources;
-    _Atomic bool draining;
+    struct refusals *refusals;
+    _Atomic bool leaving;       /* not ready any more; what is asked is still answered */
+    _Atomic bool draining;      /* what is under way is finished, the rest refused */
     _Atomic unsigned in_flight; /* requests being answered */
     struct counters counters;
 };

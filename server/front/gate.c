@@ -81,12 +81,18 @@ static void pass(struct exchange *e, const char *version, const struct screen_fi
         exchange_error(e, why->status, why->message, 0);
         return;
     }
+    if (e->loopback && !(e->match.route && e->match.route->action == ACTION_METRICS)) {
+        wipe_keys(fields, field_count);
+        e->close = true;
+        exchange_error(e, STATUS_NOT_FOUND, "only GET /metrics is answered here", 0);
+        return;
+    }
     if (atomic_load(&e->thread->front->draining) && !(e->match.route && e->match.route->open)) {
         wipe_keys(fields, field_count);
         exchange_error(e, STATUS_UNAVAILABLE, "the server is shutting down", 5);
         return;
     }
-    if (e->match.route && e->match.route->open) {
+    if (e->match.route && (e->match.route->open || e->loopback)) {
         wipe_keys(fields, field_count);
         e->match.route->handle(e);
         return;

@@ -14,12 +14,12 @@ static void answer(struct exchange *e, bool ready) {
 
 void handle_health_live(struct exchange *e) {
     struct front *front = e->thread->front;
-    answer(e, !atomic_load(&front->draining) && ledger_link_up(&front->ledger));
+    answer(e, !atomic_load(&front->leaving) && ledger_link_up(&front->ledger));
 }
 
 void handle_health_ready(struct exchange *e) {
     struct front *front = e->thread->front;
-    if (atomic_load(&front->draining))
+    if (atomic_load(&front->leaving))
         exchange_error(e, STATUS_UNAVAILABLE, "the server is shutting down", 5);
     else if (!ledger_link_up(&front->ledger))
         exchange_error(e, STATUS_UNAVAILABLE, "the server is not ready", 1);

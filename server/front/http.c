@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "server/front/gate.h"
 #include "server/front/listener.h"
+#include "server/front/tls.h"
 #include "server/front/visitors.h"
 
 #include <civetweb.h>
@@ -148,10 +149,17 @@ static bool turned_away(struct exchange *e) {
         exchange_error(e, STATUS_UNAVAILABLE, "too many connections", 1);
         return true;
     }
-    if (visitors_too_many()) {
+    if (!e->loopback && visitors_too_many()) {
         e->close = true;
         exchange_identify(e);
         exchange_error(e, STATUS_RATE, "too many connections from this address", 1);
+        return true;
+    }
+    uint32_t wait = visitors_wait();
+    if (wait) {
+        e->close = true;
+        exchange_error(e, STATUS_RATE,
+                       "too many requests without a valid API key from this address", wait);
         return true;
     }
     if (open > limit - limit / 8)
@@ -272,6 +280,8 @@ static int handle(struct mg_connection *connection) {
         .client = info->remote_addr,
         .payload = -1,
         .started_ns = exchange_now_ns(),
+        .loopback = !info->is_ssl,
+        .peer = visitors_peer(),
     };
     visitors_asked();
     size_t field_count = info->num_headers > 0 ? (size_t)info->num_headers : 0;
@@ -283,6 +293,8 @@ static int handle(struct mg_connection *connection) {
         gate_handle(&e, info->http_version, fields, field_count, intact);
     else
         exchange_finish(&e);
+    if (e.http_status == 401)
+        visitors_refused();
     if (e.close || !e.http_status)
         mg_disable_connection_keep_alive(connection);
     if (intact)
@@ -352,9 +364,11 @@ static enum status wait_for_threads(struct http *http, unsigned wanted, struct e
                        atomic_load(&http->started), wanted);
 }
 
-enum status http_start(struct front *front, SSL_CTX *tls, const int *listeners, size_t count,
+enum status http_start(struct front *front, SSL_CTX *tls, const struct http_sockets *sockets,
                        struct http **http, struct error *error) {
-    char ports[LISTENER_PORTS_MAX], threads[16], timeout[16];
+    char ports[LISTENER_PORTS_MAX], threads[16], timeout[16], idle[16];
+    int listeners[ROLE_LISTENERS_MAX + 1];
+    size_t count = sockets->tls_count;
     enum status status = STATUS_INTERNAL;
     struct http *h = calloc(1, sizeof *h);
     struct listener_note *note = malloc(sizeof *note);
@@ -365,16 +379,21 @@ enum status http_start(struct front *front, SSL_CTX *tls, const int *listeners, 
     }
     h->front = front;
     h->tls = tls;
-    status = visitors_watch(tls, front->sources, error);
+    status = visitors_watch(tls, front->sources, front->refusals, error);
     if (status == STATUS_OK)
         status = patience_watch(error);
     if (status == STATUS_OK && SSL_get_ex_new_index(0, NULL, note_session, NULL, NULL) < 0)
         status = status_fail(error, STATUS_UNAVAILABLE, "connections cannot be watched");
     if (status != STATUS_OK)
         goto out;
-    listener_ports(count, ports);
+    tls_serve(tls);
+    memcpy(listeners, sockets->tls, count * sizeof *listeners);
+    if (sockets->plain >= 0)
+        listeners[count++] = sockets->plain;
+    listener_ports(sockets->tls_count, sockets->plain >= 0, ports);
     snprintf(threads, sizeof threads, "%zu", http_threads(front->config));
     snprintf(timeout, sizeof timeout, "%" PRIu32, front->config->limits.request_timeout_ms);
+    snprintf(idle, sizeof idle, "%" PRIu32, front->config->limits.idle_timeout_ms);
     const char *options[] = {"listening_ports",
                              ports,
                              "num_threads",
@@ -384,7 +403,7 @@ enum status http_start(struct front *front, SSL_CTX *tls, const int *listeners, 
                              "enable_keep_alive",
                              "yes",
                              "keep_alive_timeout_ms",
-                             "15000",
+                             idle,
                              "tcp_nodelay",
                              "1",
                              "decode_url",

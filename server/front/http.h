@@ -14,10 +14,18 @@
 
 struct http;
 
-/* Serve on `listeners` (bound and listening). Takes over the context, and on success the
- * listeners. `front->sources` must be there. */
-MUST_USE enum status http_start(struct front *front, SSL_CTX *tls, const int *listeners,
-                                size_t count, struct http **http, struct error *error);
+/* Bound and listening. */
+struct http_sockets {
+    const int *tls;
+    size_t tls_count;
+    int plain; /* on loopback, for metrics alone; -1: none */
+};
+
+/* Serve on `sockets`. Takes over the context, and on success the sockets. `front->sources` and
+ * `front->refusals` must be there. */
+MUST_USE enum status http_start(struct front *front, SSL_CTX *tls,
+                                const struct http_sockets *sockets, struct http **http,
+                                struct error *error);
 /* Connections to expect: what http_start makes threads for. */
 size_t http_threads(const struct config *config);
 void http_stop(struct http *http);

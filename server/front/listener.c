@@ -8,14 +8,18 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-void listener_ports(size_t count, char out[LISTENER_PORTS_MAX]) {
-    static const char one[] = "127.0.0.1:0s";
+void listener_ports(size_t count, bool plain, char out[LISTENER_PORTS_MAX]) {
+    static const char one[] = "127.0.0.1:0s", bare[] = ",127.0.0.1:0";
     size_t at = 0;
     for (size_t i = 0; i < count && i < ROLE_LISTENERS_MAX; i++) {
         if (i)
             out[at++] = ',';
         memcpy(out + at, one, sizeof one - 1);
         at += sizeof one - 1;
+    }
+    if (plain) {
+        memcpy(out + at, bare, sizeof bare - 1);
+        at += sizeof bare - 1;
     }
     out[at] = '\0';
 }
@@ -39,12 +43,12 @@ void listener_note(struct listener_note *note) {
 
 enum status listener_replace(const struct listener_note *note, const int *sockets, size_t count,
                              struct error *error) {
-    int places[ROLE_LISTENERS_MAX];
+    int places[ROLE_LISTENERS_MAX + 1];
     size_t found = 0;
     for (int fd = 0; fd < LISTENER_DESCRIPTORS_MAX; fd++) {
         if (note->known[fd / 8] >> fd % 8 & 1 || !internet_stream(fd))
             continue;
-        if (found == count || found == ROLE_LISTENERS_MAX)
+        if (found == count || found == sizeof places / sizeof *places)
             return status_fail(error, STATUS_INTERNAL, "more sockets than were asked for");
         places[found++] = fd;
     }

@@ -12,13 +12,15 @@
 #include "base/role.h"
 #include "base/status.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #define LISTENER_DESCRIPTORS_MAX 4096
 
-/* The value of CivetWeb's listening_ports for `count` sockets. */
-#define LISTENER_PORTS_MAX (ROLE_LISTENERS_MAX * sizeof "127.0.0.1:0s,")
-void listener_ports(size_t count, char out[LISTENER_PORTS_MAX]);
+/* The value of CivetWeb's listening_ports for `count` sockets with TLS and, where `plain`, one
+ * without after them. */
+#define LISTENER_PORTS_MAX ((ROLE_LISTENERS_MAX + 1) * sizeof "127.0.0.1:0s,")
+void listener_ports(size_t count, bool plain, char out[LISTENER_PORTS_MAX]);
 
 /* Which descriptors are stream sockets of the Internet, now, before the server starts. */
 struct listener_note {

@@ -1,5 +1,6 @@
 #include "server/front/visitors.h"
 
+#include "base/log.h"
 #include "base/message.h"
 
 #include <arpa/inet.h>
@@ -16,6 +17,8 @@ struct visitor {
     int socket;
     uint64_t until_ms; /* 0: its first request has arrived */
     bool too_many;
+    char address[MESSAGE_CLIENT_MAX + 1]; /* "" where it could not be told */
+    struct visitors_peer peer;
     struct source *source;
     struct visitor *previous, *next;
 };
@@ -24,6 +27,7 @@ static struct {
     pthread_mutex_t lock;
     struct visitor *first;
     struct sources *sources;
+    struct refusals *refusals;
     int index; /* of a connection's visitor among OpenSSL's data of others */
 } visitors = {.lock = PTHREAD_MUTEX_INITIALIZER, .index = -1};
 
@@ -57,7 +61,6 @@ static bool address_of(int socket, char text[MESSAGE_CLIENT_MAX + 1]) {
 }
 
 static void begin(const SSL *ssl) {
-    char address[MESSAGE_CLIENT_MAX + 1];
     int socket = SSL_get_fd(ssl);
     struct visitor *v = calloc(1, sizeof *v);
     bool over = true;
@@ -68,8 +71,8 @@ static void begin(const SSL *ssl) {
         return;
     }
     *v = (struct visitor){.socket = socket, .until_ms = now_ms() + VISITORS_FIRST_MS};
-    if (address_of(socket, address)) {
-        v->too_many = !sources_enter(visitors.sources, address, &v->source);
+    if (address_of(socket, v->address)) {
+        v->too_many = !sources_enter(visitors.sources, v->address, &v->source);
         over = !v->source || sources_over(visitors.sources, v->source) > VISITORS_OVER;
     }
     pthread_mutex_lock(&visitors.lock);
@@ -83,10 +86,25 @@ static void begin(const SSL *ssl) {
         (void)shutdown(socket, SHUT_RDWR);
 }
 
+/* Only what the handshake has verified: without a verified certificate it is as if there were none.
+ */
+static void meet(const SSL *ssl, struct visitors_peer *peer) {
+    unsigned size = 0;
+    peer->tls_version = SSL_version(ssl) == TLS1_3_VERSION ? 13 : 12;
+    X509 *certificate = SSL_get1_peer_certificate(ssl);
+    peer->has_certificate = certificate && SSL_get_verify_result(ssl) == X509_V_OK &&
+                            X509_digest(certificate, EVP_sha256(), peer->certificate, &size) == 1 &&
+                            size == sizeof peer->certificate;
+    X509_free(certificate);
+}
+
 static void on_info(const SSL *ssl, int where, int value) {
     (void)value;
-    if (where & SSL_CB_HANDSHAKE_START && !SSL_get_ex_data(ssl, visitors.index))
+    struct visitor *v = SSL_get_ex_data(ssl, visitors.index);
+    if (where & SSL_CB_HANDSHAKE_START && !v)
         begin(ssl);
+    if (where & SSL_CB_HANDSHAKE_DONE && v)
+        meet(ssl, &v->peer);
 }
 
 static void on_free(void *parent, void *pointer, CRYPTO_EX_DATA *data, int index, long number,
@@ -135,6 +153,19 @@ bool visitors_too_many(void) {
     return !mine || mine->too_many;
 }
 
+struct visitors_peer visitors_peer(void) {
+    return mine ? mine->peer : (struct visitors_peer){0};
+}
+
+uint32_t visitors_wait(void) {
+    return mine && mine->address[0] ? refusals_wait(visitors.refusals, mine->address, now_ms()) : 0;
+}
+
+void visitors_refused(void) {
+    if (mine && mine->address[0] && refusals_count(visitors.refusals, mine->address, now_ms()))
+        log_warn("a source has no valid key too often and is turned away source=%s", mine->address);
+}
+
 void visitors_asked(void) {
     if (!mine)
         return;
@@ -143,13 +174,19 @@ void visitors_asked(void) {
     pthread_mutex_unlock(&visitors.lock);
 }
 
-enum status visitors_watch(SSL_CTX *tls, struct sources *sources, struct error *error) {
+void visitors_attach(SSL_CTX *tls) {
+    SSL_CTX_set_info_callback(tls, on_info);
+}
+
+enum status visitors_watch(SSL_CTX *tls, struct sources *sources, struct refusals *refusals,
+                           struct error *error) {
     pthread_t thread;
     visitors.sources = sources;
+    visitors.refusals = refusals;
     visitors.index = SSL_get_ex_new_index(0, NULL, NULL, NULL, on_free);
     if (visitors.index < 0 || pthread_create(&thread, NULL, watch, NULL) != 0)
         return status_fail(error, STATUS_UNAVAILABLE, "connections cannot be watched");
     pthread_detach(thread);
-    SSL_CTX_set_info_callback(tls, on_info);
+    visitors_attach(tls);
     return STATUS_OK;
 }

@@ -27,6 +27,7 @@ struct child_plan {
     int config;                             /* sealed memfd with the struct config */
     int descriptors[CHILD_DESCRIPTORS_MAX]; /* the role's own, in the order of base/role.h */
     size_t descriptor_count;
+    size_t opened;    /* of these, the first so many were opened for this start alone */
     bool change_user; /* launch is root: become `user` */
     uid_t user;
     gid_t group;

@@ -39,7 +39,7 @@ static enum status fill_plan(const struct launch *launch, enum role role, struct
     *plan = (struct child_plan){.role = role,
                                 .binary = r->binary,
                                 .config = r->config_memory,
-                                .descriptors = {-1, -1},
+                                .descriptors = {-1, -1, -1},
                                 .change_user = r->root,
                                 .user = config->user_base + (role == ROLE_KEEPER ? 1 : 2),
                                 .group = config->user_base + (role == ROLE_KEEPER ? 1 : 2)};
@@ -51,7 +51,7 @@ static enum status fill_plan(const struct launch *launch, enum role role, struct
         if (status == STATUS_OK)
             status = resources_file(config->signing_key, "signing.key", false,
                                     &plan->descriptors[1], error);
-        plan->descriptor_count = 2;
+        plan->descriptor_count = plan->opened = 2;
         break;
     case ROLE_LEDGER:
         plan->user = r->store_user;
@@ -66,9 +66,15 @@ static enum status fill_plan(const struct launch *launch, enum role role, struct
                                 &plan->descriptors[0], error);
         if (status == STATUS_OK)
             status = resources_file(config->tls_key, "tls.key", true, &plan->descriptors[1], error);
+        plan->opened = 2;
+        if (status == STATUS_OK && config->tls_client_ca[0])
+            status = resources_file(config->tls_client_ca, "tls.client_ca", false,
+                                    &plan->descriptors[plan->opened++], error);
+        plan->descriptor_count = plan->opened;
         for (size_t i = 0; i < config->listen_count; i++)
-            plan->descriptors[2 + i] = r->listeners[i];
-        plan->descriptor_count = 2 + config->listen_count;
+            plan->descriptors[plan->descriptor_count++] = r->listeners[i];
+        if (r->metrics >= 0)
+            plan->descriptors[plan->descriptor_count++] = r->metrics;
         break;
     default:
         return status_fail(error, STATUS_INTERNAL, "no such role");
@@ -82,10 +88,9 @@ static enum status start(struct launch *launch, enum role role, struct error *er
     enum status status = fill_plan(launch, role, &plan, error);
     if (status == STATUS_OK)
         status = child_start(&plan, &core->pid, &core->socket, error);
-    if (role != ROLE_LEDGER) /* ledger's stay open here; the others' files were opened for this */
-        for (size_t i = 0; i < 2; i++)
-            if (plan.descriptors[i] >= 0)
-                close(plan.descriptors[i]);
+    for (size_t i = 0; i < plan.opened; i++)
+        if (plan.descriptors[i] >= 0)
+            close(plan.descriptors[i]);
     return status;
 }
 
@@ -183,6 +188,29 @@ void core_ready(struct launch *launch, enum role role) {
     if (role == ROLE_KEEPER || role == ROLE_FRONT)
         fleet_reintroduce(launch, role);
     announce(launch);
+}
+
+/* A front that is not ready yet has opened the files a moment ago, perhaps the old ones: it finds
+ * this message once it is. */
+void core_renew(struct launch *launch) {
+    const struct config *config = launch->resources.config;
+    const struct message_front_tls renewed = {0};
+    struct core *front = &launch->core[ROLE_FRONT];
+    int files[2] = {-1, -1};
+    struct error error;
+    if (front->pid <= 0)
+        return;
+    enum status status =
+        resources_file(config->tls_certificate, "tls.certificate", false, &files[0], &error);
+    if (status == STATUS_OK)
+        status = resources_file(config->tls_key, "tls.key", true, &files[1], &error);
+    if (status != STATUS_OK)
+        log_error("the certificate is not renewed: %s", error.message);
+    else if (message_send_front_tls(front->socket, &renewed, files, &error) != STATUS_OK)
+        core_kill(launch, ROLE_FRONT);
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+        if (files[i] >= 0)
+            close(files[i]);
 }
 
 void core_died(struct launch *launch, enum role role, const char *how, uint64_t now) {

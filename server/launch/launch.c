@@ -19,10 +19,10 @@
 #include <unistd.h>
 
 #define DESCRIPTORS_WANTED 16384
-#define FRONT_DRAIN_MS 10000
+#define FRONT_GRACE_MS 1000 /* for front to end by itself once its time is over */
 #define LEDGER_DRAIN_MS 10000
 #define CORE_COUNT (ROLE_WORKER - ROLE_KEEPER)
-#define POLLS_MAX (1 + CORE_COUNT + LAUNCH_WORKERS_MAX)
+#define POLLS_MAX (2 + CORE_COUNT + LAUNCH_WORKERS_MAX)
 
 /* --- messages --------------------------------------------------------------------------------- */
 
@@ -123,8 +123,10 @@ static void enter_phase(struct launch *launch, enum phase phase, uint64_t now) {
     if (phase == PHASE_FRONT_DRAINS) {
         log_info("draining");
         notify_state("STOPPING=1");
-        launch->phase_ends = now + FRONT_DRAIN_MS;
-        drain(launch, ROLE_FRONT, FRONT_DRAIN_MS - 1000);
+        const struct config *config = launch->resources.config;
+        uint32_t ms = config->drain.notice_ms + config->drain.time_ms;
+        launch->phase_ends = now + ms + FRONT_GRACE_MS;
+        drain(launch, ROLE_FRONT, ms);
     } else if (phase == PHASE_LEDGER_DRAINS) {
         launch->phase_ends = now + LEDGER_DRAIN_MS;
         core_kill(launch, ROLE_FRONT);
@@ -145,8 +147,10 @@ static void advance(struct launch *launch, uint64_t now) {
 static void on_signal(struct launch *launch, int signals, uint64_t now) {
     struct signalfd_siginfo info;
     while (read(signals, &info, sizeof info) == (ssize_t)sizeof info) {
+        if (info.ssi_signo == SIGHUP)
+            renewal_force(&launch->renewal, now);
         if (info.ssi_signo != SIGTERM && info.ssi_signo != SIGINT)
-            continue; /* SIGCHLD: reap looks itself. SIGHUP is for terminals: not obeyed */
+            continue; /* SIGCHLD: reap looks itself */
         if (launch->phase == PHASE_RUNNING)
             enter_phase(launch, PHASE_FRONT_DRAINS, now);
         else
@@ -179,12 +183,10 @@ static void allow_descriptors(void) {
 
 /* --- the loop --------------------------------------------------------------------------------- */
 
-/* Milliseconds until something is due by time alone, -1 for never. */
+/* Milliseconds until something is due by time alone. */
 static int next_due(const struct launch *launch, uint64_t now) {
-    uint64_t due = UINT64_MAX;
-    if (launch->phase != PHASE_RUNNING)
-        due = launch->phase_ends;
-    else
+    uint64_t due = launch->phase == PHASE_RUNNING ? launch->renewal.due : launch->phase_ends;
+    if (launch->phase == PHASE_RUNNING)
         for (enum role role = ROLE_KEEPER; role < ROLE_WORKER; role++)
             if (launch->core[role].pid == 0 && launch->core[role].backoff.not_before < due)
                 due = launch->core[role].backoff.not_before;
@@ -193,8 +195,6 @@ static int next_due(const struct launch *launch, uint64_t now) {
         if (w->used && w->wanted && w->pid == 0 && w->backoff.not_before < due)
             due = w->backoff.not_before;
     }
-    if (due == UINT64_MAX)
-        return -1;
     return due <= now ? 0 : due - now < 60000 ? (int)(due - now) : 60000;
 }
 
@@ -204,6 +204,8 @@ static void turn(struct launch *launch, int signals, struct pollfd *polls, void 
     if (launch->phase == PHASE_RUNNING) {
         core_start_due(launch, now);
         fleet_start_due(launch, now);
+        if (now >= launch->renewal.due && renewal_changed(&launch->renewal, now))
+            core_renew(launch);
     }
     if (launch->phase == PHASE_OVER)
         return;
@@ -217,9 +219,13 @@ static void turn(struct launch *launch, int signals, struct pollfd *polls, void 
             owners[count] = &launch->workers[i];
             polls[count++] = (struct pollfd){.fd = launch->workers[i].socket, .events = POLLIN};
         }
-    if (poll(polls, count, next_due(launch, now)) < 0 && errno != EINTR)
+    const nfds_t renewal = count;
+    polls[count] = (struct pollfd){.fd = launch->renewal.inotify, .events = POLLIN};
+    if (poll(polls, count + 1, next_due(launch, now)) < 0 && errno != EINTR)
         return;
     now = backoff_now();
+    if (polls[renewal].revents & POLLIN)
+        renewal_stirred(&launch->renewal, now);
     /* The dead first: a worker that crashed must count as that, also where ledger has noticed and
      * asks for its end. Then workers before the others: on ledger's word a new one may take the
      * place, and the descriptor, of one that is in this list. */
@@ -258,6 +264,7 @@ int launch_main(const struct config *config) {
         launch->exit_status = status_exit(error.status);
         goto out;
     }
+    renewal_open(&launch->renewal, config, backoff_now());
     allow_descriptors();
     /* It holds every role's sockets for a moment: no process of the same user may look into it, and
      * no crash leaves its memory in a file. */
@@ -281,8 +288,10 @@ int launch_main(const struct config *config) {
     end_all(launch);
     log_info("ended");
 out:
-    if (launch)
+    if (launch) {
+        renewal_close(&launch->renewal);
         resources_close(&launch->resources);
+    }
     if (signals >= 0)
         close(signals);
     int exit_status = launch ? launch->exit_status : 1;
@@ -290,14 +299,4 @@ out:
     free(polls);
     free(owners);
     return exit_status;
-}
-
-int launch_check(const struct config *config) {
-    struct error error;
-    if (resources_check(config, &error) != STATUS_OK) {
-        fprintf(stderr, "strongroomd: %s\n", error.message);
-        return status_exit(error.status);
-    }
-    printf("the configuration is good\n");
-    return 0;
 }

@@ -4,7 +4,8 @@
  *
  * SIGTERM and SIGINT: front stops taking requests and finishes those it has, then ledger commits
  * and closes the store, then everything ends and launch_main returns 0. A second signal ends
- * everything at once. */
+ * everything at once. SIGHUP: the certificate is taken anew, whether it seems to have changed or
+ * not. */
 #ifndef SERVER_LAUNCH_LAUNCH_H
 #define SERVER_LAUNCH_LAUNCH_H
 
@@ -12,8 +13,5 @@
 
 /* Runs until the server ends; returns the exit status. Called with one thread. */
 int launch_main(const struct config *config);
-
-/* `strongroomd --check`: says on standard output what is wrong, or that all is well. */
-int launch_check(const struct config *config);
 
 #endif

@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <linux/capability.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -106,23 +107,85 @@ static enum status open_store(const struct config *config, int *folder, struct e
     return STATUS_OK;
 }
 
-enum status resources_check(const struct config *config, struct error *error) {
-    const struct {
-        const char *path, *field;
-        bool secret;
-    } files[] = {{config->root_identity, "root.identity", true},
-                 {config->signing_key, "signing.key", false},
-                 {config->tls_certificate, "tls.certificate", false},
-                 {config->tls_key, "tls.key", true}};
+static enum status find_group(const struct config *config, gid_t *group, struct error *error) {
+    errno = 0;
+    const struct group *found = getgrnam(config->admin_group);
+    if (!found)
+        return status_fail(error, STATUS_INVALID,
+                           "admin.group: found \"%s\", expected the name of a group%s%s",
+                           config->admin_group, errno ? ": " : "", errno ? strerror(errno) : "");
+    *group = found->gr_gid;
+    return STATUS_OK;
+}
+
+static enum status check_group(const struct config *config, struct error *error) {
+    gid_t group;
+    return config->admin_group[0] ? find_group(config, &group, error) : STATUS_OK;
+}
+
+static enum status check_store(const struct config *config, struct error *error) {
     int fd = -1;
-    enum status status = check_machine(config, error);
-    if (status == STATUS_OK && (status = open_store(config, &fd, error)) == STATUS_OK)
+    enum status status = open_store(config, &fd, error);
+    if (status == STATUS_OK)
         close(fd);
-    for (size_t i = 0; status == STATUS_OK && i < sizeof files / sizeof *files; i++)
-        if ((status = resources_file(files[i].path, files[i].field, files[i].secret, &fd, error)) ==
-            STATUS_OK)
-            close(fd);
     return status;
+}
+
+struct check {
+    resources_finding *say;
+    void *context;
+    struct error *first;
+    enum status status;
+};
+
+/* True where the checks go on. */
+static bool found(struct check *check, const char *field, enum status status,
+                  const struct error *error) {
+    if (status == STATUS_OK)
+        return true;
+    if (check->status == STATUS_OK) {
+        check->status = status;
+        if (check->first)
+            *check->first = *error;
+    }
+    if (check->say)
+        check->say(check->context, field, error);
+    return check->say != NULL;
+}
+
+enum status resources_check(const struct config *config, resources_finding *say, void *context,
+                            struct error *error) {
+    static const struct {
+        const char *field;
+        enum status (*run)(const struct config *config, struct error *error);
+    } checks[] = {{"", check_machine}, {"data", check_store}, {"admin.group", check_group}};
+    const struct {
+        const char *field, *path;
+        bool secret;
+    } files[] = {{"root.identity", config->root_identity, true},
+                 {"signing.key", config->signing_key, false},
+                 {"tls.certificate", config->tls_certificate, false},
+                 {"tls.key", config->tls_key, true},
+                 {"tls.client_ca", config->tls_client_ca, false}};
+    struct check check = {.say = say, .context = context, .first = error};
+    for (size_t i = 0; i < sizeof checks / sizeof *checks; i++) {
+        struct error why;
+        if (!found(&check, checks[i].field, checks[i].run(config, &why), &why))
+            return check.status;
+    }
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        struct error why;
+        int fd = -1;
+        if (!files[i].path[0])
+            continue;
+        enum status status =
+            resources_file(files[i].path, files[i].field, files[i].secret, &fd, &why);
+        if (fd >= 0)
+            close(fd);
+        if (!found(&check, files[i].field, status, &why))
+            break;
+    }
+    return check.status;
 }
 
 /* --- sockets ---------------------------------------------------------------------------------- */
@@ -174,18 +237,70 @@ out:
     return status;
 }
 
-/* The data folder's path may be longer than a socket address can hold; the descriptor's is not. */
-static struct sockaddr_un admin_address(int folder) {
-    struct sockaddr_un at = {.sun_family = AF_UNIX};
-    snprintf(at.sun_path, sizeof at.sun_path, "/proc/self/fd/%d/" ADMIN_NAME, folder);
-    return at;
+/* A folder's path may be longer than a socket address can hold; the descriptor's is not. */
+static enum status admin_address(const struct resources *r, struct sockaddr_un *at,
+                                 struct error *error) {
+    *at = (struct sockaddr_un){.sun_family = AF_UNIX};
+    int n = snprintf(at->sun_path, sizeof at->sun_path, "/proc/self/fd/%d/%s", r->admin_folder,
+                     r->admin_name);
+    return n > 0 && (size_t)n < sizeof at->sun_path
+               ? STATUS_OK
+               : status_fail(error, STATUS_INVALID, "admin.socket: the file's name is too long");
 }
 
-static enum status listen_admin(const struct resources *r, int *descriptor, struct error *error) {
-    struct sockaddr_un at = admin_address(r->store_folder);
+static enum status open_admin_folder(struct resources *r, struct error *error) {
+    const char *path = r->config->admin_socket;
+    char folder[CONFIG_PATH_MAX];
+    struct stat info;
+    if (!path[0]) {
+        snprintf(r->admin_name, sizeof r->admin_name, ADMIN_NAME);
+        r->admin_folder = fcntl(r->store_folder, F_DUPFD_CLOEXEC, 0);
+    } else {
+        const char *slash = strrchr(path, '/'); /* config.c makes every path absolute */
+        snprintf(folder, sizeof folder, "%.*s", (int)(slash - path) + (slash == path), path);
+        snprintf(r->admin_name, sizeof r->admin_name, "%s", slash + 1);
+        r->admin_folder = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    }
+    if (r->admin_folder < 0)
+        return status_fail(error, STATUS_NOT_FOUND,
+                           "admin.socket: the folder of %s cannot be opened (%s)", path,
+                           strerror(errno));
+    if (fstat(r->admin_folder, &info) != 0 || (info.st_mode & 022))
+        return status_fail(error, STATUS_FORBIDDEN,
+                           "admin.socket: the folder of %s can be written by others (mode %04o), "
+                           "expected 0755 or less",
+                           path, (unsigned)info.st_mode & 07777);
+    return STATUS_OK;
+}
+
+/* Who may connect: the server's user, and the group where one is configured. */
+static enum status share_admin(const struct resources *r, struct error *error) {
+    gid_t group = r->root ? r->store_group : (gid_t)-1;
     enum status status = STATUS_OK;
-    int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (r->config->admin_group[0] && (status = find_group(r->config, &group, error)) != STATUS_OK)
+        return status;
+    if ((r->root || r->config->admin_group[0]) &&
+        fchownat(r->admin_folder, r->admin_name, r->root ? r->store_user : (uid_t)-1, group, 0) !=
+            0)
+        return status_fail(error, STATUS_FORBIDDEN,
+                           "admin.group: the socket cannot be given to \"%s\" (%s); the server's "
+                           "user must be a member",
+                           r->config->admin_group, strerror(errno));
+    if (r->config->admin_group[0] && fchmodat(r->admin_folder, r->admin_name, 0660, 0) != 0)
+        return status_fail(error, STATUS_FORBIDDEN, "admin.group: the socket's mode cannot be set");
+    return STATUS_OK;
+}
+
+static enum status listen_admin(struct resources *r, int *descriptor, struct error *error) {
+    struct sockaddr_un at;
+    int probe = -1, fd = -1;
+    enum status status = open_admin_folder(r, error);
+    if (status == STATUS_OK)
+        status = admin_address(r, &at, error);
+    if (status != STATUS_OK)
+        return status;
+    probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (probe < 0 || fd < 0) {
         status = status_fail(error, STATUS_UNAVAILABLE, "no descriptor for the admin socket");
         goto out;
@@ -196,13 +311,17 @@ static enum status listen_admin(const struct resources *r, int *descriptor, stru
                         "another strongroomd serves the data folder %s already", r->config->data);
         goto out;
     }
-    unlinkat(r->store_folder, ADMIN_NAME, 0); /* left over from a server that was killed */
+    unlinkat(r->admin_folder, r->admin_name, 0); /* left over from a server that was killed */
     /* The umask gives it 0600 from the start. */
-    if (bind(fd, (struct sockaddr *)&at, sizeof at) != 0 || listen(fd, 16) != 0 ||
-        (r->root && fchownat(r->store_folder, ADMIN_NAME, r->store_user, r->store_group, 0) != 0)) {
+    if (bind(fd, (struct sockaddr *)&at, sizeof at) != 0 || listen(fd, 16) != 0) {
         status =
             status_fail(error, STATUS_UNAVAILABLE, "the admin socket cannot be made in %s (%s)",
                         r->config->data, strerror(errno));
+        goto out;
+    }
+    status = share_admin(r, error);
+    if (status != STATUS_OK) {
+        unlinkat(r->admin_folder, r->admin_name, 0);
         goto out;
     }
     *descriptor = fd;
@@ -234,14 +353,16 @@ enum status resources_open(const struct config *config, struct resources *resour
                           .binary = -1,
                           .config_memory = -1,
                           .store_folder = -1,
+                          .admin_folder = -1,
                           .admin = -1,
+                          .metrics = -1,
                           .root = geteuid() == 0};
     struct stat info;
     enum status status;
     for (size_t i = 0; i < CONFIG_LISTEN_MAX; i++)
         r.listeners[i] = -1;
     umask(077);
-    if ((status = resources_check(config, error)) != STATUS_OK ||
+    if ((status = resources_check(config, NULL, NULL, error)) != STATUS_OK ||
         (status = open_store(config, &r.store_folder, error)) != STATUS_OK)
         goto out;
     if (fstat(r.store_folder, &info) != 0 ||
@@ -262,6 +383,8 @@ enum status resources_open(const struct config *config, struct resources *resour
     for (size_t i = 0; status == STATUS_OK && i < config->listen_count; i++)
         status = listen_at(config->listen[i], &r.listeners[i], i == 0 ? r.url : NULL, sizeof r.url,
                            error);
+    if (status == STATUS_OK && config->metrics_listen[0])
+        status = listen_at(config->metrics_listen, &r.metrics, NULL, 0, error);
 out:
     if (status == STATUS_OK)
         *resources = r;
@@ -274,10 +397,10 @@ void resources_close(struct resources *r) {
     if (!r || !r->config)
         return;
     if (r->admin >= 0) {
-        unlinkat(r->store_folder, ADMIN_NAME, 0);
+        unlinkat(r->admin_folder, r->admin_name, 0);
         close(r->admin);
     }
-    const int all[] = {r->binary, r->config_memory, r->store_folder};
+    const int all[] = {r->binary, r->config_memory, r->store_folder, r->admin_folder, r->metrics};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         if (all[i] >= 0)
             close(all[i]);

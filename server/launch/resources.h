@@ -18,8 +18,11 @@ struct resources {
     int binary;        /* this program, O_PATH */
     int config_memory; /* sealed memfd with *config */
     int store_folder;
-    int admin;                         /* listening at <data>/admin.sock, 0600 */
+    int admin_folder;                  /* of the admin socket */
+    char admin_name[CONFIG_PATH_MAX];  /* in it */
+    int admin;                         /* listening there; 0600, or 0660 with admin.group */
     int listeners[CONFIG_LISTEN_MAX];  /* bound and listening */
+    int metrics;                       /* the same, on loopback; -1 where none is configured */
     char url[CONFIG_ADDRESS_MAX + 16]; /* of the first listener, with its real port */
     bool root;                         /* roles run as users of their own */
     uid_t store_user;                  /* who owns the store folder */
@@ -38,7 +41,11 @@ void resources_close(struct resources *resources);
 MUST_USE enum status resources_file(const char *path, const char *field, bool secret,
                                     int *descriptor, struct error *error);
 
-/* Everything that can be checked without binding a port or starting a process: `--check`. */
-MUST_USE enum status resources_check(const struct config *config, struct error *error);
+/* Everything that can be checked without binding a port or starting a process. Each thing that is
+ * wrong is told to `say` with the setting it belongs to ("" for the machine); the status is that of
+ * the first. With `say` NULL the first ends it. */
+typedef void resources_finding(void *context, const char *field, const struct error *error);
+MUST_USE enum status resources_check(const struct config *config, resources_finding *say,
+                                     void *context, struct error *error);
 
 #endif

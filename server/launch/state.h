@@ -4,6 +4,7 @@
 
 #include "base/message.h"
 #include "server/launch/backoff.h"
+#include "server/launch/renewal.h"
 #include "server/launch/resources.h"
 
 #include <stdbool.h>
@@ -39,6 +40,7 @@ enum phase { PHASE_RUNNING, PHASE_FRONT_DRAINS, PHASE_LEDGER_DRAINS, PHASE_OVER 
 
 struct launch {
     struct resources resources;
+    struct renewal renewal;
     struct core core[ROLE_WORKER]; /* by enum role: keeper, ledger, front */
     struct worker workers[LAUNCH_WORKERS_MAX];
     uint32_t next_worker;
@@ -54,6 +56,8 @@ struct launch {
 void core_start_due(struct launch *launch, uint64_t now);
 /* It has said READY: introduce it to the others. */
 void core_ready(struct launch *launch, enum role role);
+/* The certificate or its key has changed: front is given the files. */
+void core_renew(struct launch *launch);
 void core_died(struct launch *launch, enum role role, const char *how, uint64_t now);
 /* Its socket broke or it spoke nonsense: end it; the rest follows when it is reaped. */
 void core_kill(struct launch *launch, enum role role);

@@ -556,6 +556,7 @@ void act_perform(struct ledger *ledger, struct ticket *ticket,
     case ACTION_METADATA:
     case ACTION_MODEL_READY:
     case ACTION_INFER:
+    case ACTION_METRICS:
     case ACTION_UNROUTED:
     case ACTION_COUNT:
         workers_release_slot(ledger, ticket, false);

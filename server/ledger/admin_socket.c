@@ -1,10 +1,12 @@
 #include "server/ledger/admin_socket.h"
 
 #include "base/log.h"
+#include "crypto/secret.h"
 #include "server/ledger/operator.h"
 #include "tenancy/command.h"
 
 #include <errno.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,13 +15,20 @@
 #include <unistd.h>
 
 #define CLIENTS_MAX 16u
+#define STRANGERS_MAX 10u /* of other users than root and the server's */
+#define PER_USER_MAX 4u   /* of one such user */
 #define SILENCE_MS (30 * 1000)
+#define KEY_WORD "key "
 
 struct client {
     struct link *link; /* NULL: free */
     int64_t last_ms;
     char who[24]; /* "uid 0", for the audit log */
-    bool busy;    /* a command is under way; the next line waits */
+    uid_t user;
+    bool trusted; /* root, or the server's user */
+    bool keyed;   /* has shown the key `by`: does no more than that allows */
+    struct tenancy_operator by;
+    bool busy; /* a command is under way; the next line waits */
     size_t in_size;
     char in[TENANCY_REQUEST_MAX];
     char *out; /* an answer that did not fit into the socket at once */
@@ -32,6 +41,8 @@ struct command {
     struct ledger *ledger;
     struct link *link; /* held */
     char who[24];
+    bool keyed;
+    struct tenancy_operator by;
     char *request;
     size_t request_size;
     char *answer; /* out: a line */
@@ -44,31 +55,47 @@ static struct client *clients[CLIENTS_MAX];
 static void client_close(struct ledger *ledger, struct client *client) {
     ledger_close(ledger, client->link);
     free(client->out);
+    secret_wipe(client->in, client->in_size); /* a key may stand there whose line has no end yet */
     for (size_t i = 0; i < CLIENTS_MAX; i++)
         if (clients[i] == client)
             clients[i] = NULL;
     free(client);
 }
 
+static bool is_trusted(uid_t user) {
+    return user == 0 || user == geteuid();
+}
+
+/* A free place for a connection of that user, or CLIENTS_MAX. */
+static size_t find_place(uid_t user) {
+    size_t strangers = 0, same = 0, place = CLIENTS_MAX;
+    for (size_t i = 0; i < CLIENTS_MAX; i++) {
+        if (!clients[i])
+            place = place == CLIENTS_MAX ? i : place;
+        else if (!clients[i]->trusted)
+            strangers++, same += clients[i]->user == user;
+    }
+    if (!is_trusted(user) && (strangers >= STRANGERS_MAX || same >= PER_USER_MAX))
+        return CLIENTS_MAX;
+    return place;
+}
+
 void admin_socket_accept(struct ledger *ledger, struct link *listener) {
     struct error error = {0};
     struct ucred who;
     socklen_t size = sizeof who;
-    size_t place = 0;
     int fd = accept4(listener->socket, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd < 0)
         return;
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size) != 0 ||
-        (who.uid != 0 && who.uid != geteuid())) {
-        log_warn("the admin socket refused a caller uid=%u", (unsigned)who.uid);
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size) != 0) {
+        log_warn("the admin socket refused a caller that cannot be told");
         close(fd);
         return;
     }
-    while (place < CLIENTS_MAX && clients[place])
-        place++;
+    size_t place = find_place(who.uid);
     struct client *client = place < CLIENTS_MAX ? calloc(1, sizeof *client) : NULL;
     if (!client) {
-        log_warn("the admin socket has too many callers");
+        log_warn("the admin socket has too many callers uid=%u", (unsigned)who.uid);
         close(fd);
         return;
     }
@@ -79,6 +106,8 @@ void admin_socket_accept(struct ledger *ledger, struct link *listener) {
         return;
     }
     client->last_ms = ledger_now_ms();
+    client->user = who.uid;
+    client->trusted = is_trusted(who.uid);
     snprintf(client->who, sizeof client->who, "uid %u", (unsigned)who.uid);
     clients[place] = client;
 }
@@ -115,9 +144,9 @@ static void flush(struct ledger *ledger, struct client *client) {
 
 static void run_command(struct commit_job *job, struct store *store) {
     struct command *command = (struct command *)job;
-    command->answer =
-        operator_execute(command->ledger, store, command->who, command->request,
-                         command->request_size, &command->answer_size, &command->effect);
+    command->answer = operator_execute(
+        command->ledger, store, command->who, command->keyed ? &command->by : NULL,
+        command->request, command->request_size, &command->answer_size, &command->effect);
 }
 
 static void done_command(struct commit_job *job, void *context) {
@@ -160,23 +189,99 @@ static bool start_command(struct ledger *ledger, struct client *client, size_t l
     command->request = request;
     command->request_size = length;
     memcpy(command->who, client->who, sizeof command->who);
+    command->keyed = client->keyed;
+    command->by = client->by;
     client->busy = true;
     commit_post(ledger->commit, &command->job);
     return true;
 }
 
-/* Start what is the next whole line, one command at a time. */
+/* --- who is it ------------------------------------------------------------------------------- */
+
+/* An answer that needs no command. */
+static bool answer_now(struct client *client, enum status status, const char *message) {
+    json_t *answer =
+        status == STATUS_OK
+            ? json_pack("{s:b,s:{s:s}}", "ok", 1, "result", "key", client->by.key)
+            : json_pack("{s:b,s:s,s:s}", "ok", 0, "status", status_name(status), "error", message);
+    char *text = answer ? json_dumps(answer, JSON_COMPACT) : NULL;
+    json_decref(answer);
+    size_t size = text ? strlen(text) : 0;
+    char *line = text ? realloc(text, size + 1) : NULL;
+    if (!line) {
+        free(text);
+        return false;
+    }
+    line[size] = '\n';
+    client->out = line;
+    client->out_size = size + 1;
+    client->out_sent = 0;
+    return true;
+}
+
+/* The key itself stays nowhere but in the line, which is wiped by the caller. */
+static bool take_key(struct ledger *ledger, struct client *client, const char *key, size_t size) {
+    struct directory_caller caller;
+    struct error error = {0};
+    enum status status = directory_authenticate(ledger->directory, bytes_of(key, size),
+                                                ledger_now_us(), &caller, &error);
+    if (status == STATUS_OK && !caller.is_operator)
+        status = STATUS_UNAUTHENTICATED;
+    if (status == STATUS_OK) {
+        client->keyed = true;
+        memcpy(client->by.key, caller.key, sizeof client->by.key);
+        client->by.scopes = caller.scopes;
+        return answer_now(client, STATUS_OK, NULL);
+    }
+    if (status != STATUS_UNAUTHENTICATED)
+        return answer_now(client, status, error.message);
+    failures_count(ledger->failures, bytes_text(client->who));
+    client->keyed = false;
+    client->trusted = false; /* who shows a bad key is not taken for root on this connection */
+    return answer_now(client, status, "that is not a valid operator key");
+}
+
+/* False where the connection is to be closed; otherwise either an answer waits to be sent, or the
+ * command may start. */
+static bool may_ask(struct ledger *ledger, struct client *client) {
+    struct error error = {0};
+    if (client->keyed) {
+        enum status status = directory_operator(ledger->directory, client->by.key, ledger_now_us(),
+                                                &client->by.scopes, &error);
+        return status == STATUS_OK || answer_now(client, status, error.message);
+    }
+    return client->trusted || answer_now(client, STATUS_UNAUTHENTICATED,
+                                         "an operator key is needed: be root or the server's user, "
+                                         "or name a file with one in STRONGROOM_OPERATOR_KEY");
+}
+
+static bool take_line(struct ledger *ledger, struct client *client, size_t length) {
+    const size_t word = sizeof KEY_WORD - 1;
+    if (length > word && memcmp(client->in, KEY_WORD, word) == 0) {
+        bool going_on = take_key(ledger, client, client->in + word, length - word);
+        secret_wipe(client->in, length);
+        return going_on;
+    }
+    if (!may_ask(ledger, client))
+        return false;
+    return client->out || start_command(ledger, client, length);
+}
+
+/* Take the next whole line, one command at a time. */
 static void next_command(struct ledger *ledger, struct client *client) {
     char *end = memchr(client->in, '\n', client->in_size);
     if (!end || client->busy)
         return;
     size_t length = (size_t)(end - client->in);
-    if (!start_command(ledger, client, length)) {
+    if (!take_line(ledger, client, length)) {
         client_close(ledger, client);
         return;
     }
     client->in_size -= length + 1;
     memmove(client->in, end + 1, client->in_size);
+    secret_wipe(client->in + client->in_size, length + 1); /* a key may have stood there */
+    if (client->out)
+        flush(ledger, client);
 }
 
 void admin_socket_read(struct ledger *ledger, struct link *link) {

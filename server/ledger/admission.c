@@ -147,14 +147,19 @@ void admission_admit(struct ledger *ledger, struct link *channel,
     char name[NAME_MAX_LENGTH + 1], version[NAME_MAX_LENGTH + 1];
     enum status status =
         directory_authenticate(ledger->directory, message->token, ledger_now_us(), &caller, &error);
+    const enum message_action action =
+        message->action < ACTION_COUNT ? (enum message_action)message->action : ACTION_UNROUTED;
+    /* Over HTTPS an operator's key opens what is made for operators; elsewhere it is no key at all:
+     * it speaks for no tenant. */
+    if (status == STATUS_OK && caller.is_operator && !(scope_of[action] & SCOPE_OPERATOR_ALL))
+        status =
+            status_fail(&error, STATUS_UNAUTHENTICATED, "%s", status_text(STATUS_UNAUTHENTICATED));
     if (status != STATUS_OK) {
         if (status == STATUS_UNAUTHENTICATED)
             failures_count(ledger->failures, message->client);
         refuse_now(channel, status, error.message, 0);
         return;
     }
-    const enum message_action action =
-        message->action < ACTION_COUNT ? (enum message_action)message->action : ACTION_UNROUTED;
     struct ticket *ticket = ticket_open(ledger->tickets, channel);
     if (!ticket) {
         refuse_without_ticket(ledger, channel, action, &caller, message);
@@ -203,6 +208,7 @@ void admission_admit(struct ledger *ledger, struct link *channel,
     case ACTION_INDEX:
     case ACTION_RECIPIENT:
     case ACTION_AUDIT:
+    case ACTION_METRICS:
     case ACTION_UNROUTED:
     case ACTION_COUNT:
         admission_grant(ledger, ticket);

@@ -71,18 +71,21 @@ static enum status find_key(struct directory *d, const char *id, const struct ke
         return STATUS_OK;
     }
     struct store_key key;
-    struct store_tenant tenant;
+    struct store_tenant tenant = {.state = STORE_TENANT_ENABLED};
     enum status status = store_key_find(d->reader, id, &key, error);
-    if (status != STATUS_OK)
-        return status;
-    status = store_tenant_get(d->reader, key.tenant, &tenant, error);
+    const bool is_operator = status == STATUS_NOT_FOUND;
+    if (is_operator)
+        status = store_operator_key_find(d->reader, id, &key, error);
+    else if (status == STATUS_OK)
+        status = store_tenant_get(d->reader, key.tenant, &tenant, error);
     if (status != STATUS_OK)
         return status;
     e->used = true;
     e->key = key;
     e->caller = (struct directory_caller){.tenant = tenant.id,
                                           .scopes = key.scopes,
-                                          .tenant_enabled = tenant.state == STORE_TENANT_ENABLED};
+                                          .tenant_enabled = tenant.state == STORE_TENANT_ENABLED,
+                                          .is_operator = is_operator};
     memcpy(e->caller.tenant_uid, tenant.uid, sizeof tenant.uid);
     memcpy(e->caller.tenant_name, tenant.name, sizeof tenant.name);
     memcpy(e->caller.key, key.id, sizeof key.id);
@@ -115,6 +118,22 @@ enum status directory_authenticate(struct directory *d, struct bytes token, int6
     return STATUS_OK;
 refuse:
     return status_fail(error, STATUS_UNAUTHENTICATED, "%s", status_text(STATUS_UNAUTHENTICATED));
+}
+
+enum status directory_operator(struct directory *d, const char *id, int64_t now, uint32_t *scopes,
+                               struct error *error) {
+    const struct key_entry *entry = NULL;
+    forget_if_changed(d);
+    enum status status = find_key(d, id, &entry, error);
+    if (status == STATUS_OK && entry->caller.is_operator && !entry->key.revoked &&
+        (!entry->key.expires || entry->key.expires > now)) {
+        *scopes = entry->key.scopes;
+        return STATUS_OK;
+    }
+    return status == STATUS_OK || status == STATUS_NOT_FOUND
+               ? status_fail(error, STATUS_UNAUTHENTICATED,
+                             "the operator key is not valid any more")
+               : status;
 }
 
 enum status directory_model(struct directory *d, int64_t tenant, const char *name,

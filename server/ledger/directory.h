@@ -20,6 +20,7 @@ struct directory_caller {
     char key[STORE_KEY_ID_MAX + 1];
     uint32_t scopes;
     bool tenant_enabled;
+    bool is_operator; /* then tenant is 0, its texts are empty, and scopes are an operator's */
 };
 
 /* `reader` is used by the loop's thread alone and stays the caller's. */
@@ -33,6 +34,10 @@ void directory_changed(struct directory *directory);
 MUST_USE enum status directory_authenticate(struct directory *directory, struct bytes token,
                                             int64_t now, struct directory_caller *caller,
                                             struct error *error);
+/* Whether the operator's key that a connection has shown still opens anything: its scopes now.
+ * STATUS_UNAUTHENTICATED where it was revoked or has expired. */
+MUST_USE enum status directory_operator(struct directory *directory, const char *id, int64_t now,
+                                        uint32_t *scopes, struct error *error);
 /* A ready or pending model of that tenant; an empty version means the latest. */
 MUST_USE enum status directory_model(struct directory *directory, int64_t tenant, const char *name,
                                      const char *version, struct store_model *model,

@@ -50,8 +50,8 @@ static void remove_payload(void *context, int64_t model) {
 }
 
 char *operator_execute(struct ledger *ledger, struct store *store, const char *client,
-                       const char *request, size_t request_size, size_t *answer_size,
-                       struct operator_effect *effect) {
+                       const struct tenancy_operator *by, const char *request, size_t request_size,
+                       size_t *answer_size, struct operator_effect *effect) {
     static const struct tenancy_hooks hooks = {.now = now,
                                                .sign_recipient = sign_recipient,
                                                .changed = changed,
@@ -59,7 +59,7 @@ char *operator_execute(struct ledger *ledger, struct store *store, const char *c
     *effect = (struct operator_effect){0};
     struct errand errand = {ledger, effect};
     struct tenancy tenancy = {
-        .store = store, .hooks = &hooks, .context = &errand, .client = client};
+        .store = store, .hooks = &hooks, .context = &errand, .client = client, .by = by};
     return tenancy_answer(&tenancy, request, request_size, answer_size);
 }
 

@@ -4,6 +4,7 @@
 #define SERVER_LEDGER_OPERATOR_H
 
 #include "server/ledger/state.h"
+#include "tenancy/command.h"
 
 /* What a command means for workers: found out on the commit thread, done on the loop. */
 struct operator_effect {
@@ -11,11 +12,11 @@ struct operator_effect {
     int64_t unload_tenant, unload_model;
 };
 
-/* On the commit thread: one request (a JSON object, `client` asks) to one answer line, from
- * malloc; NULL where memory is short. */
+/* On the commit thread: one request (a JSON object; `client` asks, with the key `by`, NULL for root
+ * and the server's user) to one answer line, from malloc; NULL where memory is short. */
 char *operator_execute(struct ledger *ledger, struct store *store, const char *client,
-                       const char *request, size_t request_size, size_t *answer_size,
-                       struct operator_effect *effect);
+                       const struct tenancy_operator *by, const char *request, size_t request_size,
+                       size_t *answer_size, struct operator_effect *effect);
 /* On the loop, after it and before the answer leaves. */
 void operator_settle(struct ledger *ledger, const struct operator_effect *effect);
 

@@ -39,7 +39,7 @@ struct memory_shared {
     unsigned handles;
     struct store_meta meta;
     int64_t last_tenant, last_model; /* row ids given out */
-    struct memory_rows uids, tenants, keys, models, usage, audit;
+    struct memory_rows uids, tenants, keys, operators, models, usage, audit;
 };
 
 struct memory {

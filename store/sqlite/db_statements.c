@@ -1,6 +1,7 @@
 #include "store/sqlite/db_statements.h"
 
 #define TENANT "SELECT id, uid, name, state, created, recipient, wrapped, note FROM tenants "
+#define OPERATOR_KEY "SELECT id, label, hash, scopes, created, expires, revoked FROM operator_keys "
 #define KEY "SELECT id, tenant, label, hash, scopes, created, expires, revoked FROM keys "
 #define MODEL                                                                                      \
     "SELECT id, tenant, name, version, state, payload_size, commitment, created, length(header) "  \
@@ -35,6 +36,14 @@ const char *const db_statements_sql[DB_STATEMENTS] = {
     [DB_KEY_LIST_ALL] = KEY "ORDER BY row",
     [DB_KEY_REVOKE] =
         "UPDATE keys SET revoked = CASE revoked WHEN 0 THEN ?2 ELSE revoked END WHERE id = ?1",
+
+    [DB_OPERATOR_INSERT] =
+        "INSERT INTO operator_keys (id, label, hash, scopes, created, expires, revoked) "
+        "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    [DB_OPERATOR_FIND] = OPERATOR_KEY "WHERE id = ?1",
+    [DB_OPERATOR_LIST] = OPERATOR_KEY "ORDER BY row",
+    [DB_OPERATOR_REVOKE] = "UPDATE operator_keys SET revoked = CASE revoked WHEN 0 THEN ?2 ELSE "
+                           "revoked END WHERE id = ?1",
 
     [DB_MODEL_INSERT] =
         "INSERT INTO models (tenant, name, version, state, payload_size, created, header) "

@@ -5,6 +5,8 @@
 #include "base/ring.h"
 #include "base/role.h"
 #include "base/sandbox.h"
+#include "server/check.h"
+#include "server/launch/resources.h"
 
 #include <poll.h>
 #include <string.h>
@@ -132,6 +134,13 @@ static void on_worker(int i) {
     /* It is told before the model can be asked: LOADED comes after. */
     nanosleep(&(struct timespec){.tv_nsec = 200000000}, NULL);
     ask(f.workers[i].ring, model);
+}
+
+/* --check looks into the TLS files with front's code, which is not here. */
+int check_run(const char *path, const struct config *config) {
+    struct error error;
+    (void)path;
+    return status_exit(resources_check(config, NULL, NULL, &error));
 }
 
 int front_main(const struct role_start *start) {

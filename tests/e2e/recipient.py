@@ -27,12 +27,6 @@ def block(name):
     return found
 
 
-def backup_block():
-    text = (ROOT / "docs" / "OPERATIONS.md").read_text()
-    found, = re.findall(r"^## Backup\n.*?^```sh\n(.*?)^```$", text, re.M | re.S)
-    return found
-
-
 class Swap(unittest.TestCase):
     """A note of another tenant, put in place by SQL: signed by the server, and refused."""
 
@@ -139,7 +133,7 @@ class Recovery(unittest.TestCase):
 
     def test_from_a_backup_of_a_running_server(self):
         backup = self.folder / "backup"
-        done = self.run_block(backup_block(), data=self.server.data, backup=backup)
+        done = self.run_block(block("backup"), data=self.server.data, backup=backup)
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertFalse((backup / "keys" / "root.txt").exists())
         root = self.server.data / "keys" / "root.txt"
@@ -158,7 +152,7 @@ class Recovery(unittest.TestCase):
         other = Server()
         self.addCleanup(other.close)
         shutil.rmtree(other.data)
-        done = self.run_block(backup_block(), data=self.server.data, backup=other.data)
+        done = self.run_block(block("backup"), data=self.server.data, backup=other.data)
         self.assertEqual(done.returncode, 0, done.stderr)
         shutil.copy(self.server.data / "keys" / "root.txt", other.data / "keys" / "root.txt")
         config = other.data / "strongroom.yaml"

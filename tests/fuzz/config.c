@@ -24,6 +24,15 @@ static void check(const struct config *c) {
     FUZZ_REQUIRE(c->worker.slots >= 1 && c->worker.slots <= 256);
     FUZZ_REQUIRE(c->limits.body_bytes >= 1024 && c->limits.body_bytes <= (uint64_t)4 << 30);
     FUZZ_REQUIRE(c->limits.connections >= 1 && c->limits.connections_per_source >= 1);
+    FUZZ_REQUIRE(c->limits.connections_per_source <= c->limits.connections);
+    FUZZ_REQUIRE(c->tls_minimum == 12 || c->tls_minimum == 13);
+    FUZZ_REQUIRE(c->drain.time_ms >= 1000 && c->limits.failures_per_source >= 1);
+    if (c->tls_client_ca[0])
+        check_path(c->tls_client_ca);
+    if (c->admin_socket[0])
+        check_path(c->admin_socket);
+    FUZZ_REQUIRE(c->metrics_listen[0] == '\0' || strncmp(c->metrics_listen, "127.", 4) == 0 ||
+                 strncmp(c->metrics_listen, "[::1]:", 6) == 0);
     FUZZ_REQUIRE(c->limits.deadline_ms >= 1 && c->limits.request_timeout_ms >= 100);
 }
 

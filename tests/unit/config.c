@@ -1,6 +1,9 @@
 #include "base/config.h"
+#include "base/config_place.h"
+#include "base/config_settings.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <string.h>
 
 static enum status parse(const char *text, struct config *c, struct error *e) {
@@ -83,4 +86,64 @@ Test(config, what_libcyaml_refuses_is_told_in_one_clear_line) {
     cr_expect_eq(parse("worker: {slots: many}\n", &c, &e), STATUS_INVALID);
     cr_expect_null(strstr(e.message, "Load"), "%s", e.message);
     cr_expect_null(strstr(e.message, "trace"), "%s", e.message);
+}
+
+Test(config, messages_name_the_line_of_a_value_that_is_out_of_range) {
+    refused("data: x\nworker:\n  threads: 1\n  slots: 0\n",
+            "line 4: worker.slots: found 0, expected 1 to 256");
+    refused("limits: {connections: 10, connections_per_source: 11}\n",
+            "line 1: limits.connections_per_source: found 11, expected at most limits.connections");
+    refused("metrics:\n  listen: '10.0.0.1:9090'\n",
+            "line 2: metrics.listen: found \"10.0.0.1:9090\"");
+    refused("tls: {minimum_version: '1.0'}\n", "expected 1.2 or 1.3");
+    refused("listen:\n  - 'x'\n", "line 1: listen: found \"x\"");
+}
+
+Test(config, places_of_settings) {
+    static const char text[] = "# tls:\n"
+                               "data: tls\n"
+                               "listen: [tls, key]\n"
+                               "other: {key: [a, {key: 1}], tls: {key: 1}}\n"
+                               "tls:\n"
+                               "  certificate: key\n"
+                               "  key: x\n"
+                               "key: last\n";
+    cr_expect_eq(config_place_line(text, sizeof text - 1, "tls.key"), 7);
+    cr_expect_eq(config_place_line(text, sizeof text - 1, "data"), 2);
+    cr_expect_eq(config_place_line(text, sizeof text - 1, "key"), 8);
+    cr_expect_eq(config_place_line(text, sizeof text - 1, "tls.absent"), 0);
+    cr_expect_eq(config_place_line("a: [", 4, "b"), 0);
+}
+
+Test(config, a_default_share_of_one_source_gives_way) {
+    struct config c;
+    struct error e = {0};
+    cr_assert_eq(parse("limits: {connections: 10}\n", &c, &e), STATUS_OK, "%s", e.message);
+    cr_expect_eq(c.limits.connections_per_source, 10);
+}
+
+/* Every number at its bounds is taken, and one beyond is not. */
+Test(config, the_table_is_what_holds) {
+    struct config c;
+    struct error e = {0};
+    for (size_t i = 0; i < config_settings_count; i++) {
+        const struct config_setting *s = &config_settings[i];
+        char text[160];
+        const char *dot = strchr(s->name, '.');
+        if (!s->most)
+            continue;
+        for (int at = 0; at < 4; at++) {
+            uint64_t values[] = {s->least, s->most, s->least - 1, s->most + 1};
+            if (at == 2 && s->least == 0)
+                continue;
+            snprintf(text, sizeof text, "%.*s%s%s: %llu%s\n", dot ? (int)(dot - s->name) : 0,
+                     s->name, dot ? ": {" : "", dot ? dot + 1 : s->name,
+                     (unsigned long long)values[at], dot ? "}" : "");
+            bool per_source = strcmp(s->name, "limits.connections_per_source") == 0;
+            if (at < 2 && !per_source)
+                cr_expect_eq(parse(text, &c, &e), STATUS_OK, "%s: %s", text, e.message);
+            else if (at >= 2)
+                cr_expect_eq(parse(text, &c, &e), STATUS_INVALID, "accepted: %s", text);
+        }
+    }
 }

@@ -1,10 +1,12 @@
 /* The front's screens: paths, headers, and the outline of an upload. */
+#include "server/front/refusals.h"
 #include "server/front/router.h"
 #include "server/front/screen.h"
 #include "server/front/sources.h"
 #include "server/front/upload_split.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -274,4 +276,31 @@ Test(front_sources, each_address_has_its_share) {
     sources_leave(sources, NULL);
     cr_expect_eq(sources_count(sources), 0);
     sources_free(sources);
+}
+
+Test(front_refusals, a_source_that_fails_too_often_waits_for_its_minute) {
+    struct refusals *refusals = refusals_new(64, 3);
+    for (int i = 0; i < 2; i++)
+        cr_expect_not(refusals_count(refusals, "192.0.2.1", 1000));
+    cr_expect_eq(refusals_wait(refusals, "192.0.2.1", 1000), 0);
+    cr_expect(refusals_count(refusals, "192.0.2.1", 2000), "the third is the last");
+    cr_expect_not(refusals_count(refusals, "192.0.2.1", 2000), "and is told of once");
+    cr_expect_eq(refusals_wait(refusals, "192.0.2.1", 1000 + 30000), 31);
+    cr_expect_eq(refusals_wait(refusals, "192.0.2.2", 2000), 0);
+    cr_expect_eq(refusals_wait(refusals, "192.0.2.1", 1000 + REFUSALS_WINDOW_MS), 0);
+    refusals_free(refusals);
+}
+
+Test(front_refusals, many_sources_do_not_hide_one) {
+    struct refusals *refusals = refusals_new(16, 10);
+    for (int i = 0; i < 12; i++)
+        refusals_count(refusals, "192.0.2.1", 5);
+    for (int i = 0; i < 1000; i++) {
+        char other[16];
+        snprintf(other, sizeof other, "10.0.%d.%d", i / 250, i % 250);
+        refusals_count(refusals, other, 6);
+    }
+    cr_expect_gt(refusals_wait(refusals, "192.0.2.1", 7), 0);
+    refusals_free(refusals);
+    refusals_free(NULL);
 }

@@ -282,6 +282,9 @@ void fixture_start(bool with_worker) {
     config.limits.connections = 16;
     config.limits.connections_per_source = 12;
     config.limits.request_timeout_ms = 3000;
+    config.limits.failures_per_source = 1000;
+    config.limits.idle_timeout_ms = 15000;
+    config.drain.time_ms = 2000;
     config.limits.deadline_ms = 2000;
     cr_assert_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
     make_certificate(&start.tls_certificate, &start.tls_key);

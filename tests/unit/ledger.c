@@ -191,6 +191,39 @@ Test(directory, knows_keys_until_they_are_revoked) {
     store_close(store);
 }
 
+Test(directory, an_operators_key_speaks_for_no_tenant) {
+    struct store *store = memory(), *reader;
+    struct directory *directory;
+    struct directory_caller caller = {0};
+    struct apikey secret;
+    char text[APIKEY_SIZE];
+    uint32_t scopes = 0;
+    cr_assert_eq(store_open_reader(store, &reader, &e), STATUS_OK);
+    cr_assert_eq(directory_new(reader, &directory, &e), STATUS_OK);
+    apikey_generate(&secret, text);
+    struct store_key key = {.scopes = SCOPE_METRICS, .created = 1, .expires = 1000};
+    snprintf(key.id, sizeof key.id, "%s", secret.id);
+    apikey_hash(&secret, key.hash);
+    cr_assert_eq(store_operator_key_create(store, &key, NULL, &e), STATUS_OK, "%s", e.message);
+
+    cr_expect_eq(directory_authenticate(directory, bytes_text(text), 10, &caller, &e), STATUS_OK);
+    cr_expect(caller.is_operator);
+    cr_expect_eq(caller.tenant, 0);
+    cr_expect_str_eq(caller.tenant_uid, "");
+    cr_expect_eq(caller.scopes, SCOPE_METRICS);
+    cr_expect_eq(directory_operator(directory, key.id, 10, &scopes, &e), STATUS_OK);
+    cr_expect_eq(scopes, SCOPE_METRICS);
+    cr_expect_eq(directory_operator(directory, key.id, 1000, &scopes, &e), STATUS_UNAUTHENTICATED);
+    cr_expect_eq(directory_authenticate(directory, bytes_text(text), 1000, &caller, &e),
+                 STATUS_UNAUTHENTICATED);
+    cr_assert_eq(store_operator_key_revoke(store, key.id, 20, NULL, &e), STATUS_OK);
+    directory_changed(directory);
+    cr_expect_eq(directory_operator(directory, key.id, 30, &scopes, &e), STATUS_UNAUTHENTICATED);
+    directory_free(directory);
+    store_close(reader);
+    store_close(store);
+}
+
 Test(directory, a_model_is_its_tenants_alone) {
     struct store *store = memory(), *reader;
     struct store_tenant acme = tenant_of(store, UID, "acme");

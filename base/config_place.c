@@ -1,0 +1,70 @@
+#include "base/config_place.h"
+
+#include <stdbool.h>
+#include <string.h>
+#include <yaml.h>
+
+struct walk {
+    const char *setting;
+    size_t group; /* length of its group's name, 0: none */
+    unsigned depth;
+    bool key;    /* what comes next at this depth is a key */
+    bool inside; /* of the setting's group */
+    unsigned line;
+};
+
+static bool is_text(const yaml_event_t *event, const char *text, size_t size) {
+    return event->data.scalar.length == size && memcmp(event->data.scalar.value, text, size) == 0;
+}
+
+static void at_scalar(struct walk *w, const yaml_event_t *event) {
+    const char *name = w->setting + (w->group ? w->group + 1 : 0);
+    bool top = w->depth == 1 && w->key, second = w->depth == 2 && w->key && w->inside;
+    if (top && w->group)
+        w->inside = is_text(event, w->setting, w->group);
+    if ((top && !w->group) || second)
+        if (is_text(event, name, strlen(name)))
+            w->line = (unsigned)event->start_mark.line + 1;
+    if (w->depth <= 2)
+        w->key = !w->key;
+}
+
+static void at_event(struct walk *w, const yaml_event_t *event) {
+    switch (event->type) {
+    case YAML_SCALAR_EVENT:
+        at_scalar(w, event);
+        break;
+    case YAML_MAPPING_START_EVENT:
+    case YAML_SEQUENCE_START_EVENT:
+        w->depth++;
+        w->key = w->depth <= 2 && event->type == YAML_MAPPING_START_EVENT;
+        break;
+    case YAML_MAPPING_END_EVENT:
+    case YAML_SEQUENCE_END_EVENT:
+        w->depth--;
+        w->key = w->depth <= 2; /* what has ended was a value */
+        break;
+    default:
+        break;
+    }
+}
+
+unsigned config_place_line(const void *bytes, size_t size, const char *setting) {
+    const char *dot = strchr(setting, '.');
+    struct walk walk = {.setting = setting, .group = dot ? (size_t)(dot - setting) : 0};
+    yaml_parser_t parser;
+    bool more = true;
+    if (!yaml_parser_initialize(&parser))
+        return 0;
+    yaml_parser_set_input_string(&parser, bytes, size);
+    while (more && walk.line == 0) {
+        yaml_event_t event;
+        if (!yaml_parser_parse(&parser, &event))
+            break;
+        at_event(&walk, &event);
+        more = event.type != YAML_STREAM_END_EVENT;
+        yaml_event_delete(&event);
+    }
+    yaml_parser_delete(&parser);
+    return walk.line;
+}

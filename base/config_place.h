@@ -1,0 +1,11 @@
+/* Where in a YAML text a setting stands: libcyaml tells lines of what it refuses, and forgets those
+ * of what it takes. Threads: pure. Input: any bytes. */
+#ifndef BASE_CONFIG_PLACE_H
+#define BASE_CONFIG_PLACE_H
+
+#include <stddef.h>
+
+/* Line, from 1, of the key `name` ("data") or `group.name` ("tls.key"); 0 where there is none. */
+unsigned config_place_line(const void *bytes, size_t size, const char *setting);
+
+#endif

@@ -1,5 +1,7 @@
 #include "admin/certificate.h"
 
+#include <ctype.h>
+#include <errno.h>
 #include <openssl/bio.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
@@ -10,6 +12,7 @@
 
 #include "admin/files.h"
 #include "base/buf.h"
+#include "crypto/encoding.h"
 
 static enum status failed(struct error *error) {
     return status_fail(error, STATUS_UNAVAILABLE, "the TLS certificate cannot be made");
@@ -101,5 +104,42 @@ enum status certificate_remaining(const char *path, int64_t *seconds, struct err
     if (!read)
         return status_fail(error, STATUS_INVALID, "%s: no certificate can be read from it", path);
     *seconds = (int64_t)days * 86400 + rest;
+    return STATUS_OK;
+}
+
+/* 64 hexadecimal digits, colons between or not; false where it is anything else. */
+static bool read_digest(const char *given, char text[CERTIFICATE_FINGERPRINT_SIZE]) {
+    size_t digits = 0;
+    for (; *given; given++) {
+        if (*given == ':' && digits % 2 == 0)
+            continue;
+        if (!isxdigit((unsigned char)*given) || digits == CERTIFICATE_FINGERPRINT_SIZE - 1)
+            return false;
+        text[digits++] = (char)tolower((unsigned char)*given);
+    }
+    text[digits] = '\0';
+    return digits == CERTIFICATE_FINGERPRINT_SIZE - 1;
+}
+
+enum status certificate_fingerprint(const char *given, char text[CERTIFICATE_FINGERPRINT_SIZE],
+                                    struct error *error) {
+    uint8_t digest[EVP_MAX_MD_SIZE];
+    unsigned size = 0;
+    if (read_digest(given, text))
+        return STATUS_OK;
+    FILE *file = fopen(given, "re");
+    if (!file)
+        return status_fail(error, STATUS_NOT_FOUND, "%s: %s", given, strerror(errno));
+    X509 *certificate = PEM_read_X509(file, NULL, NULL, NULL);
+    fclose(file);
+    bool good = certificate && X509_digest(certificate, EVP_sha256(), digest, &size) == 1 &&
+                ENCODING_HEX_SIZE(size) == CERTIFICATE_FINGERPRINT_SIZE;
+    X509_free(certificate);
+    if (!good)
+        return status_fail(error, STATUS_INVALID,
+                           "%s: expected a PEM certificate, or the 64 hexadecimal digits of its "
+                           "SHA-256",
+                           given);
+    encoding_hex(digest, size, text);
     return STATUS_OK;
 }

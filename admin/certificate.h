@@ -14,4 +14,12 @@ MUST_USE enum status certificate_make(const char *certificate_path, const char *
 /* Seconds from now until the first certificate in the file ends; negative once it has. */
 MUST_USE enum status certificate_remaining(const char *path, int64_t *seconds, struct error *error);
 
+/* What a client's certificate is known by: the SHA-256 of its DER form, in lower-case hexadecimal.
+ * `given` is a PEM file (the first certificate in it counts), or that digest itself, as `openssl
+ * x509 -fingerprint -sha256` writes it too. */
+#define CERTIFICATE_FINGERPRINT_SIZE 65
+MUST_USE enum status certificate_fingerprint(const char *given,
+                                             char text[CERTIFICATE_FINGERPRINT_SIZE],
+                                             struct error *error);
+
 #endif

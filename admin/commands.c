@@ -47,6 +47,7 @@ const struct commands *commands_all(void) {
     add(&all, tenant_commands, COMMANDS_TENANT);
     add(&all, key_commands, COMMANDS_KEY);
     add(&all, model_commands, COMMANDS_MODEL);
+    add(&all, policy_commands, COMMANDS_POLICY);
     add(&all, operator_commands, COMMANDS_OPERATOR);
     add(&all, &seal_command, 1);
     add(&all, &upload_command, 1);

@@ -9,12 +9,14 @@
 #define COMMANDS_KEY 3
 #define COMMANDS_MODEL 3
 #define COMMANDS_OPERATOR 3
+#define COMMANDS_POLICY 6
 
 extern const struct cli_command init_command;
 extern const struct cli_command tenant_commands[COMMANDS_TENANT];
 extern const struct cli_command key_commands[COMMANDS_KEY];
 extern const struct cli_command model_commands[COMMANDS_MODEL];
 extern const struct cli_command operator_commands[COMMANDS_OPERATOR];
+extern const struct cli_command policy_commands[COMMANDS_POLICY];
 extern const struct cli_command seal_command;
 extern const struct cli_command upload_command;
 extern const struct cli_command inspect_command;

@@ -18,6 +18,7 @@
 #include "crypto/secret.h"
 #include "store/store.h"
 #include "tenancy/command.h"
+#include "tenancy/policy.h"
 
 /* A command waits for the commits and signatures before it, never for a model to load. */
 #define ANSWER_SECONDS 60
@@ -245,8 +246,11 @@ enum status connection_open(const struct cli *cli, struct connection **connectio
     if (status != STATUS_OK)
         goto out;
     snprintf(made->client, sizeof made->client, "uid %u", (unsigned)getuid());
-    made->tenancy = (struct tenancy){
-        .store = made->store, .hooks = &hooks, .context = made, .client = made->client};
+    made->tenancy = (struct tenancy){.store = made->store,
+                                     .hooks = &hooks,
+                                     .context = made,
+                                     .client = made->client,
+                                     .tls_minimum = made->config.tls_minimum};
     *connection = made;
 out:
     if (status != STATUS_OK)

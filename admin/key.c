@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "admin/certificate.h"
 #include "admin/commands.h"
 #include "admin/connection.h"
 #include "admin/files.h"
@@ -21,7 +22,7 @@ static const struct output_field fields[] = {
     {"id", "id", OUTPUT_TEXT},           {"tenant", "tenant", OUTPUT_TEXT},
     {"scopes", "scopes", OUTPUT_TEXT},   {"label", "label", OUTPUT_TEXT},
     {"created", "created", OUTPUT_TIME}, {"expires", "expires", OUTPUT_TIME},
-    {"revoked", "revoked", OUTPUT_TIME},
+    {"revoked", "revoked", OUTPUT_TIME}, {"certificate", "certificate", OUTPUT_TEXT},
 };
 #define FIELDS (sizeof fields / sizeof fields[0])
 
@@ -113,21 +114,23 @@ static enum status write_key_file(const char *path, const struct fresh *fresh,
 }
 
 static json_t *make_request(const struct cli *cli, const struct fresh *fresh, const char *tenant,
-                            const char *scopes, int64_t expires) {
+                            const char *scopes, int64_t expires, const char *certificate) {
     uint8_t hash[APIKEY_HASH_SIZE];
     char hex[ENCODING_HEX_SIZE(APIKEY_HASH_SIZE)];
     const char *label = options_value(&cli->options, "label");
     apikey_hash(&fresh->key, hash);
     encoding_hex(hash, sizeof hash, hex);
-    return json_pack("{s:s,s:s*,s:s,s:s,s:s,s:s*,s:I}", "command",
+    return json_pack("{s:s,s:s*,s:s,s:s,s:s,s:s*,s:s*,s:I}", "command",
                      tenant ? "key.create" : "operator.create", "tenant", tenant, "id",
-                     fresh->key.id, "hash", hex, "scopes", scopes, "label", label, "expires",
-                     (json_int_t)expires);
+                     fresh->key.id, "hash", hex, "scopes", scopes, "label", label, "certificate",
+                     certificate, "expires", (json_int_t)expires);
 }
 
 /* A key of `tenant`, or of an operator where that is NULL. */
 static enum status create_for(struct cli *cli, const char *tenant, struct error *error) {
     const char *scopes = NULL, *path = options_value(&cli->options, "output");
+    const char *given = tenant ? options_value(&cli->options, "certificate") : NULL;
+    char certificate[CERTIFICATE_FINGERPRINT_SIZE];
     int64_t expires = 0;
     struct connection *connection = NULL;
     struct fresh *fresh = NULL;
@@ -136,6 +139,8 @@ static enum status create_for(struct cli *cli, const char *tenant, struct error 
     enum status status = options_required(&cli->options, "scopes", &scopes, error);
     if (status == STATUS_OK)
         status = read_expiry(&cli->options, &expires, error);
+    if (status == STATUS_OK && given)
+        status = certificate_fingerprint(given, certificate, error);
     if (status == STATUS_OK)
         status = connection_open(cli, &connection, error);
     if (status != STATUS_OK)
@@ -152,8 +157,10 @@ static enum status create_for(struct cli *cli, const char *tenant, struct error 
         file_made = status == STATUS_OK;
     }
     if (status == STATUS_OK)
-        status = connection_call(connection, make_request(cli, fresh, tenant, scopes, expires),
-                                 &row, error);
+        status = connection_call(
+            connection,
+            make_request(cli, fresh, tenant, scopes, expires, given ? certificate : NULL), &row,
+            error);
     if (status == STATUS_OK)
         status = give_out(cli, fresh, row, error);
     else if (file_made)
@@ -241,6 +248,8 @@ static const struct options_row create_rows[] = {
      false},
     {"expires", 0, "TIME", "from now: 30d, 12h, 90m; without it the key does not expire", false},
     {"label", 0, "TEXT", "a name for people", false},
+    {"certificate", 0, "FILE",
+     "works only with this client certificate: a PEM file, or its SHA-256 in hexadecimal", false},
     {"key-only", 0, NULL, "print the key and nothing else", false},
     {"output", 'o', "FILE", "write the key to a new file of mode 0600, and do not show it", false},
 };

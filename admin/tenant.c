@@ -12,17 +12,14 @@
 #define IDENTITY_FILE_MAX 1024
 
 static const struct output_field fields[] = {
-    {"name", "name", OUTPUT_TEXT},
-    {"state", "state", OUTPUT_STATE},
-    {"uid", "uid", OUTPUT_TEXT},
-    {"created", "created", OUTPUT_TIME},
-    {"recipient", "recipient", OUTPUT_TEXT},
-    {"keys", "keys", OUTPUT_NUMBER},
-    {"models", "models", OUTPUT_NUMBER},
+    {"name", "name", OUTPUT_TEXT},         {"state", "state", OUTPUT_STATE},
+    {"policy", "policy", OUTPUT_TEXT},     {"uid", "uid", OUTPUT_TEXT},
+    {"created", "created", OUTPUT_TIME},   {"recipient", "recipient", OUTPUT_TEXT},
+    {"keys", "keys", OUTPUT_NUMBER},       {"models", "models", OUTPUT_NUMBER},
     {"records", "records", OUTPUT_NUMBER},
 };
 #define FACTS (sizeof fields / sizeof fields[0])
-#define COLUMNS 5
+#define COLUMNS 6
 
 /* A new identity whose plaintext names the tenant, sealed to the root's recipient, as base64 in
  * `wrapped`. The identity itself stands in secret memory and nowhere else, and is gone when this
@@ -79,8 +76,9 @@ static enum status create(struct cli *cli, struct error *error) {
     if (status == STATUS_OK)
         status =
             connection_call(connection,
-                            json_pack("{s:s,s:s,s:s,s:s,s:s}", "command", "tenant.create", "name",
-                                      name, "uid", uid, "recipient", recipient, "wrapped", wrapped),
+                            json_pack("{s:s,s:s,s:s,s:s,s:s,s:s*}", "command", "tenant.create",
+                                      "name", name, "uid", uid, "recipient", recipient, "wrapped",
+                                      wrapped, "policy", options_value(&cli->options, "policy")),
                             &tenant, error);
     if (status == STATUS_OK)
         status = output_facts(cli, tenant, fields, FACTS, error);
@@ -142,11 +140,17 @@ static enum status delete (struct cli *cli, struct error *error) {
     return status;
 }
 
+static const struct options_row create_rows[] = {
+    {"policy", 'p', "NAME", "what it may do at most (default standard); see `policy list`", false},
+};
+
 const struct cli_command tenant_commands[COMMANDS_TENANT] = {
     {.name = "tenant create",
      .positional = "NAME",
      .least = 1,
      .most = 1,
+     .rows = create_rows,
+     .row_count = 1,
      .summary = "make a tenant with an identity of its own",
      .example = "tenant create acme",
      .help = "The identity is made here, sealed to the root and stored; models are sealed to the\n"

@@ -21,6 +21,14 @@
 #define MESSAGE_NOTE_MAX 4096           /* a signed note */
 #define MESSAGE_RESULT_MAX (120 * 1024) /* the JSON of an act, the signature of a model */
 
+/* LOAD: domains that operators may be of, and the weakest memory that weights may lie in. */
+#define MESSAGE_DOMAIN_ONNX 1
+#define MESSAGE_DOMAIN_ML 2
+#define MESSAGE_DOMAIN_MICROSOFT 4
+#define MESSAGE_MEMORY_CONFIGURED 0
+#define MESSAGE_MEMORY_LOCKED 1
+#define MESSAGE_MEMORY_SECRET 2
+
 /* M(NAME, name, sender, receiver, descriptors) */
 #define MESSAGE_TABLE(M)                                                                           \
     M(READY, ready, ANY, LAUNCH, 0)                                                                \
@@ -100,7 +108,8 @@
  * of the mailbox is the channel's; MAILBOX_NONE: it has none. */
 #define MESSAGE_FIELDS_channel(F) F(U32, box, 0)
 /* May I? `action` is an enum message_action; `token` is the API key as presented (may be empty);
- * `model` and `version` where the route has them (an empty version means the latest). */
+ * `model` and `version` where the route has them (an empty version means the latest); `tls` is 12
+ * or 13, and `certificate` the SHA-256 of the client's, verified, or empty. */
 #define MESSAGE_FIELDS_admit(F)                                                                    \
     F(U8, action, 0)                                                                               \
     F(TEXT, token, MESSAGE_TOKEN_MAX)                                                              \
@@ -108,16 +117,21 @@
     F(TEXT, version, MESSAGE_NAME_MAX)                                                             \
     F(TEXT, request, MESSAGE_REQUEST_ID_MAX)                                                       \
     F(TEXT, client, MESSAGE_CLIENT_MAX)                                                            \
-    F(U64, content_length, 0)
+    F(U64, content_length, 0)                                                                      \
+    F(U8, tls, 0)                                                                                  \
+    F(BYTES, certificate, 32)
 /* Yes. The ticket ends with exactly one PERFORM or SETTLE. For ACTION_INFER, ACTION_METADATA and
  * ACTION_MODEL_READY: the worker that has the model, the model's handle, its version, and (infer
- * only) the reserved slot. */
+ * only) the reserved slot. `body_bytes` and `deadline_ms` are the tenant's limits where its policy
+ * has any below the configuration's, else 0. */
 #define MESSAGE_FIELDS_admitted(F)                                                                 \
     F(U64, ticket, 0)                                                                              \
     F(U32, worker, 0)                                                                              \
     F(U32, slot, 0)                                                                                \
     F(U64, model, 0)                                                                               \
-    F(TEXT, version, MESSAGE_NAME_MAX)
+    F(TEXT, version, MESSAGE_NAME_MAX)                                                             \
+    F(U64, body_bytes, 0)                                                                          \
+    F(U32, deadline_ms, 0)
 /* Yes, an upload: the descriptor takes the payload that follows the age header. */
 #define MESSAGE_FIELDS_admitted_upload(F) F(U64, ticket, 0)
 /* No: an enum status and the message to answer with. Already recorded. */
@@ -161,14 +175,17 @@
 /* Names, types and shapes of a loaded model: JSON, the answer to GET /v2/models/{m} without its
  * name and version. Sent before LOADED. */
 #define MESSAGE_FIELDS_signature(F) F(U64, model, 0) F(BYTES, signature, MESSAGE_RESULT_MAX)
-/* `commitment` is empty the first time a model is opened, else 32 bytes that must match. */
+/* `commitment` is empty the first time a model is opened, else 32 bytes that must match. `domains`
+ * (MESSAGE_DOMAIN_...) and `memory` (MESSAGE_MEMORY_...) are what the tenant's policy says. */
 #define MESSAGE_FIELDS_load(F)                                                                     \
     F(U64, load, 0)                                                                                \
     F(U64, model, 0)                                                                               \
     F(BYTES, header, MESSAGE_HEADER_MAX)                                                           \
     F(BYTES, wrapped, MESSAGE_WRAPPED_MAX)                                                         \
     F(BYTES, commitment, 32)                                                                       \
-    F(U64, payload_bytes, 0)
+    F(U64, payload_bytes, 0)                                                                       \
+    F(U32, domains, 0)                                                                             \
+    F(U8, memory, 0)
 #define MESSAGE_FIELDS_loaded(F)                                                                   \
     F(U64, load, 0)                                                                                \
     F(U8, status, 0)                                                                               \

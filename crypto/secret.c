@@ -114,7 +114,9 @@ static enum status region_map(size_t wanted, const struct secret_options *option
     if (reserved == MAP_FAILED)
         return region_refused(wanted, errno, error);
     uint8_t *base = reserved + page;
-    enum secret_kind last = options->allow_unlocked ? SECRET_UNLOCKED : SECRET_LOCKED;
+    enum secret_kind last = options->only_first       ? options->first
+                            : options->allow_unlocked ? SECRET_UNLOCKED
+                                                      : SECRET_LOCKED;
     int cause = EPERM;
     for (enum secret_kind kind = options->first; kind <= last; kind++) {
         if (region_fill(base, size, kind) && madvise(base, size, MADV_DONTFORK) == 0) {

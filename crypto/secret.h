@@ -32,6 +32,7 @@ enum secret_kind { SECRET_MEMFD, SECRET_LOCKED, SECRET_UNLOCKED };
 struct secret_options {
     bool allow_unlocked;    /* accept SECRET_UNLOCKED where nothing better can be had */
     enum secret_kind first; /* the best kind to try; SECRET_MEMFD (0) tries all, in order */
+    bool only_first;        /* that kind or none */
 };
 
 /* "memfd_secret", "locked", "unlocked": for `doctor` and logs. */

@@ -4,6 +4,7 @@
 #include "engine/model/limits.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #define FOLD_MOST ((size_t)64 << 20) /* bytes of one folded constant */
 
@@ -46,35 +47,59 @@ static bool same_operator(const struct node *a, const struct node *b) {
     return str_equal(a->op_type, b->op_type) && str_equal(a->domain, b->domain);
 }
 
-static enum status find_rows(const struct load_context *c, const struct graphs *all) {
-    char list[ERROR_MESSAGE_MAX - 128];
+/* Operators that stand in the way, each kind once, as one text for the error. */
+struct obstacles {
+    char text[ERROR_MESSAGE_MAX - 128];
     const struct node *seen[64];
-    size_t used = 0, missing = 0;
-    list[0] = '\0';
+    size_t used, count;
+};
+
+static void add_obstacle(struct obstacles *o, const struct node *n) {
+    char domain[48], type[64];
+    for (size_t i = 0; i < o->count; i++)
+        if (same_operator(o->seen[i], n))
+            return;
+    if (o->count == sizeof o->seen / sizeof o->seen[0])
+        return;
+    o->seen[o->count++] = n;
+    int wrote =
+        snprintf(o->text + o->used, sizeof o->text - o->used, "%s%s.%s (opset %lld)",
+                 o->count > 1 ? ", " : "",
+                 n->domain.size ? graph_name_text(n->domain, domain, sizeof domain) : "ai.onnx",
+                 graph_name_text(n->op_type, type, sizeof type), (long long)n->opset);
+    if (wrote > 0 && (size_t)wrote < sizeof o->text - o->used)
+        o->used += (size_t)wrote;
+}
+
+static bool domain_allowed(const struct load_context *c, struct str domain) {
+    if (!c->domains)
+        return true;
+    for (size_t i = 0; c->domains[i]; i++)
+        if (str_is(domain, c->domains[i]) ||
+            (domain.size == 0 && strcmp(c->domains[i], "ai.onnx") == 0))
+            return true;
+    return false;
+}
+
+static enum status find_rows(const struct load_context *c, const struct graphs *all) {
+    struct obstacles missing = {.count = 0}, outside = {.count = 0};
     for (size_t at = 0; at < all->count; at++)
         for (size_t k = 0; k < all->list[at]->node_count; k++) {
             struct node *n = &all->list[at]->nodes[k];
-            bool known = false;
             n->row = n->opset > 0 ? op_find(n->domain, n->op_type, n->opset) : NULL;
-            if (n->row)
-                continue;
-            for (size_t i = 0; i < missing && i < 64 && !known; i++)
-                known = same_operator(seen[i], n);
-            if (known || missing >= 64)
-                continue;
-            char domain[48], type[64];
-            seen[missing++] = n;
-            int wrote = snprintf(
-                list + used, sizeof list - used, "%s%s.%s (opset %lld)", missing > 1 ? ", " : "",
-                n->domain.size ? graph_name_text(n->domain, domain, sizeof domain) : "ai.onnx",
-                graph_name_text(n->op_type, type, sizeof type), (long long)n->opset);
-            if (wrote > 0 && (size_t)wrote < sizeof list - used)
-                used += (size_t)wrote;
+            if (!n->row)
+                add_obstacle(&missing, n);
+            else if (!domain_allowed(c, n->domain))
+                add_obstacle(&outside, n);
         }
-    if (missing == 0)
-        return STATUS_OK;
-    return status_fail(c->error, STATUS_UNSERVABLE, "%zu operator%s not served: %s", missing,
-                       missing == 1 ? " is" : "s are", list);
+    if (missing.count)
+        return status_fail(c->error, STATUS_UNSERVABLE, "%zu operator%s not served: %s",
+                           missing.count, missing.count == 1 ? " is" : "s are", missing.text);
+    if (outside.count)
+        return status_fail(c->error, STATUS_UNSERVABLE,
+                           "%zu operator%s of a domain that is not allowed here: %s", outside.count,
+                           outside.count == 1 ? " is" : "s are", outside.text);
+    return STATUS_OK;
 }
 
 static enum status check_opsets(const struct load_context *c) {

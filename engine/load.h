@@ -12,6 +12,7 @@ struct load_context {
     struct model *model;
     struct arena *graph, *weights, *scratch;
     const struct op_env *env;
+    const char *const *domains; /* as in struct session_options */
     struct error *error;
 };
 

@@ -86,7 +86,8 @@ static enum status open_model(struct session *s, struct str bytes, struct error 
     if (st == STATUS_OK)
         st = executor_init(&s->executor, &options, s->model, &s->graph, error);
     const struct load_context load = {
-        s->model, &s->graph, &s->weights, &s->executor.scratch, &s->executor.env, error};
+        s->model,         &s->graph,          &s->weights, &s->executor.scratch,
+        &s->executor.env, s->options.domains, error};
     if (st == STATUS_OK)
         st = load_model(&load);
     return st == STATUS_OK ? complete_outputs(s, error) : st;

@@ -34,6 +34,10 @@ struct session_options {
     size_t max_memory;  /* bytes of activations; 0: 4 GiB */
     uint64_t max_trips; /* of one Loop or Scan; 0: LIMITS_TRIPS */
     size_t plans;       /* input-shape combinations remembered; 0: 8 */
+    /* Domains that operators may be of ("ai.onnx", ...), ending with NULL; NULL: all that are
+     * served. Needed while opening only. A model with others is STATUS_UNSERVABLE, and each is
+     * named. */
+    const char *const *domains;
 };
 
 struct session_port {

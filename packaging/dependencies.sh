@@ -4,7 +4,8 @@
 set -eu
 
 build="build-essential cmake ninja-build pkg-config ca-certificates curl xz-utils patch
-    libssl-dev libsodium-dev libsqlite3-dev libopenblas-serial-dev libcyaml-dev libjansson-dev
+    libssl-dev libsodium-dev libsqlite3-dev libopenblas-serial-dev libcyaml-dev libyaml-dev
+    libjansson-dev
     libseccomp-dev libcurl4-openssl-dev zlib1g-dev sqlite3 python3"
 test="$build libcriterion-dev clang-14 libclang-rt-14-dev clang-format-14 age gdb zstd wrk
     libonnx-testdata python3-venv python3-numpy zsh fish groff-base mandoc"

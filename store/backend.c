@@ -19,6 +19,14 @@ enum status backend_no_tenant(struct error *error) {
     return status_fail(error, STATUS_NOT_FOUND, "no such tenant");
 }
 
+enum status backend_no_policy(struct error *error) {
+    return status_fail(error, STATUS_NOT_FOUND, "there is no such policy");
+}
+
+enum status backend_policy_used(struct error *error) {
+    return status_fail(error, STATUS_CONFLICT, "a tenant has this policy");
+}
+
 enum status backend_no_key(struct error *error) {
     return status_fail(error, STATUS_NOT_FOUND, "no such key");
 }

@@ -31,6 +31,20 @@ struct store_backend {
     enum status (*tenant_delete)(struct store *store, int64_t id, struct audit_record *record,
                                  struct error *error);
 
+    enum status (*tenant_set_policy)(struct store *store, int64_t id, const char *policy,
+                                     struct audit_record *record, struct error *error);
+
+    enum status (*policy_set)(struct store *store, const struct store_policy *policy,
+                              struct audit_record *records, size_t count, struct error *error);
+    enum status (*policy_find)(struct store *store, const char *name, struct store_policy *policy,
+                               struct error *error);
+    enum status (*policy_list)(struct store *store, store_policy_row *row, void *context,
+                               struct error *error);
+    enum status (*policy_delete)(struct store *store, const char *name, struct audit_record *record,
+                                 struct error *error);
+    enum status (*secret)(struct store *store, const char *name, const uint8_t *fresh,
+                          uint8_t *kept, struct error *error);
+
     enum status (*key_create)(struct store *store, const struct store_key *key,
                               struct audit_record *record, struct error *error);
     enum status (*key_find)(struct store *store, const char *id, struct store_key *key,
@@ -98,6 +112,8 @@ void backend_destroy(struct store *store);
 /* Messages that every backend gives alike. */
 MUST_USE enum status backend_no_tenant(struct error *error);
 MUST_USE enum status backend_no_key(struct error *error);
+MUST_USE enum status backend_no_policy(struct error *error);
+MUST_USE enum status backend_policy_used(struct error *error);
 MUST_USE enum status backend_no_model(struct error *error);
 MUST_USE enum status backend_wrong_state(const char *wanted, enum store_model_state found,
                                          struct error *error);

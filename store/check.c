@@ -67,6 +67,8 @@ enum status check_tenant(const struct store_tenant *tenant, struct error *error)
     if (status == STATUS_OK)
         status = check_name("tenant name", tenant->name, error);
     if (status == STATUS_OK)
+        status = check_name("policy", tenant->policy, error);
+    if (status == STATUS_OK)
         status = check_recipient(tenant->recipient, error);
     if (status == STATUS_OK)
         status = check_tenant_state(tenant->state, error);
@@ -81,6 +83,19 @@ enum status check_tenant(const struct store_tenant *tenant, struct error *error)
     if (note == 0 || note > STORE_NOTE_MAX)
         return status_fail(error, STATUS_INVALID, "signed note: must be 1 to %d bytes",
                            STORE_NOTE_MAX);
+    return STATUS_OK;
+}
+
+enum status check_policy(const struct store_policy *policy, struct error *error) {
+    enum status status = check_name("policy", policy->name, error);
+    if (status == STATUS_OK)
+        status = check_time("changed", policy->changed, error);
+    if (status != STATUS_OK)
+        return status;
+    size_t length = strnlen(policy->text, sizeof policy->text);
+    if (length == 0 || length > STORE_POLICY_TEXT_MAX)
+        return status_fail(error, STATUS_INVALID, "policy text: must be 1 to %d bytes",
+                           STORE_POLICY_TEXT_MAX);
     return STATUS_OK;
 }
 

@@ -10,6 +10,7 @@
 MUST_USE enum status check_meta(const struct store_meta *meta, struct error *error);
 MUST_USE enum status check_tenant(const struct store_tenant *tenant, struct error *error);
 MUST_USE enum status check_tenant_state(enum store_tenant_state state, struct error *error);
+MUST_USE enum status check_policy(const struct store_policy *policy, struct error *error);
 MUST_USE enum status check_key(const struct store_key *key, struct error *error);
 MUST_USE enum status check_operator_key(const struct store_key *key, struct error *error);
 MUST_USE enum status check_name(const char *field, const char *text, struct error *error);

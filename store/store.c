@@ -108,6 +108,8 @@ enum status store_meta(struct store *store, struct store_meta *meta, struct erro
 
 enum status store_tenant_create(struct store *store, struct store_tenant *tenant,
                                 struct audit_record *record, struct error *error) {
+    if (!tenant->policy[0])
+        memcpy(tenant->policy, STORE_POLICY_DEFAULT, sizeof STORE_POLICY_DEFAULT);
     enum status status = check_tenant(tenant, error);
     if (status == STATUS_OK)
         status = enter(store, true, record, error);
@@ -158,6 +160,69 @@ enum status store_tenant_delete(struct store *store, int64_t id, struct audit_re
     if (status != STATUS_OK)
         return status;
     return leave_change(store, store->backend->tenant_delete(store, id, record, error), record);
+}
+
+enum status store_tenant_set_policy(struct store *store, int64_t id, const char *policy,
+                                    struct audit_record *record, struct error *error) {
+    enum status status = check_name("policy", policy, error);
+    if (status == STATUS_OK)
+        status = enter(store, true, record, error);
+    if (status != STATUS_OK)
+        return status;
+    status = store->backend->tenant_set_policy(store, id, policy, record, error);
+    return leave_change(store, status, record);
+}
+
+enum status store_policy_set(struct store *store, const struct store_policy *policy,
+                             struct audit_record *records, size_t count, struct error *error) {
+    enum status status = check_policy(policy, error);
+    for (size_t i = 0; i < count && status == STATUS_OK; i++)
+        status = audit_record_check(&records[i], error);
+    if (status == STATUS_OK)
+        status = enter(store, true, NULL, error);
+    if (status != STATUS_OK)
+        return status;
+    status = store->backend->policy_set(store, policy, records, count, error);
+    return leave(store, status, records, count);
+}
+
+enum status store_policy_find(struct store *store, const char *name, struct store_policy *policy,
+                              struct error *error) {
+    enum status status = enter(store, false, NULL, error);
+    if (status != STATUS_OK)
+        return status;
+    return leave_read(store, store->backend->policy_find(store, name, policy, error));
+}
+
+enum status store_policy_list(struct store *store, store_policy_row *row, void *context,
+                              struct error *error) {
+    enum status status = enter(store, false, NULL, error);
+    if (status != STATUS_OK)
+        return status;
+    return leave_read(store, store->backend->policy_list(store, row, context, error));
+}
+
+enum status store_policy_delete(struct store *store, const char *name, struct audit_record *record,
+                                struct error *error) {
+    if (strcmp(name, STORE_POLICY_DEFAULT) == 0)
+        return status_fail(error, STATUS_CONFLICT,
+                           "the policy \"" STORE_POLICY_DEFAULT "\" is what a tenant has that is "
+                           "made without one: it can be replaced, not removed");
+    enum status status = enter(store, true, record, error);
+    if (status != STATUS_OK)
+        return status;
+    return leave_change(store, store->backend->policy_delete(store, name, record, error), record);
+}
+
+enum status store_secret(struct store *store, const char *name,
+                         const uint8_t fresh[STORE_SECRET_SIZE], uint8_t kept[STORE_SECRET_SIZE],
+                         struct error *error) {
+    enum status status = check_name("secret", name, error);
+    if (status == STATUS_OK)
+        status = enter(store, true, NULL, error);
+    if (status != STATUS_OK)
+        return status;
+    return leave_read(store, store->backend->secret(store, name, fresh, kept, error));
 }
 
 enum status store_key_create(struct store *store, const struct store_key *key,

@@ -58,7 +58,8 @@ MUST_USE enum status store_meta(struct store *store, struct store_meta *meta, st
 typedef enum status store_tenant_row(void *context, const struct store_tenant *tenant,
                                      struct error *error);
 
-/* Add `tenant`; its `id` is set. Uid and name must be new. The state is as given. */
+/* Add `tenant`; its `id` is set. Uid and name must be new. The state is as given. An empty policy
+ * becomes the default one; STATUS_NOT_FOUND where there is no such policy. */
 MUST_USE enum status store_tenant_create(struct store *store, struct store_tenant *tenant,
                                          struct audit_record *record, struct error *error);
 MUST_USE enum status store_tenant_get(struct store *store, int64_t id, struct store_tenant *tenant,
@@ -75,6 +76,35 @@ MUST_USE enum status store_tenant_set_state(struct store *store, int64_t id,
  * its models are the caller's to remove. What was deleted is overwritten in the store. */
 MUST_USE enum status store_tenant_delete(struct store *store, int64_t id,
                                          struct audit_record *record, struct error *error);
+
+/* STATUS_NOT_FOUND where either is not there. */
+MUST_USE enum status store_tenant_set_policy(struct store *store, int64_t id, const char *policy,
+                                             struct audit_record *record, struct error *error);
+
+/* ---- policies ---- */
+
+typedef enum status store_policy_row(void *context, const struct store_policy *policy,
+                                     struct error *error);
+
+/* Add a policy, or put it in the place of the one of its name, with `count` records. */
+MUST_USE enum status store_policy_set(struct store *store, const struct store_policy *policy,
+                                      struct audit_record *records, size_t count,
+                                      struct error *error);
+MUST_USE enum status store_policy_find(struct store *store, const char *name,
+                                       struct store_policy *policy, struct error *error);
+/* All policies in the order of their making. */
+MUST_USE enum status store_policy_list(struct store *store, store_policy_row *row, void *context,
+                                       struct error *error);
+/* STATUS_CONFLICT where a tenant has it, and for the default one. */
+MUST_USE enum status store_policy_delete(struct store *store, const char *name,
+                                         struct audit_record *record, struct error *error);
+
+/* ---- secrets ---- */
+
+/* The secret of that name into `kept`; where there is none yet, `fresh` becomes it. */
+MUST_USE enum status store_secret(struct store *store, const char *name,
+                                  const uint8_t fresh[STORE_SECRET_SIZE],
+                                  uint8_t kept[STORE_SECRET_SIZE], struct error *error);
 
 /* ---- keys ---- */
 

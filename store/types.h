@@ -23,6 +23,10 @@
 #define STORE_COMMITMENT_SIZE 32
 #define STORE_HEADER_MAX 65536                         /* of a sealed model */
 #define STORE_MODEL_NAME_MAX (2 * NAME_MAX_LENGTH + 1) /* "name/version" */
+#define STORE_CERTIFICATE_SIZE 32                      /* SHA-256 of a certificate's DER */
+#define STORE_POLICY_TEXT_MAX 16384
+#define STORE_POLICY_DEFAULT "standard" /* of a tenant that is made without one */
+#define STORE_SECRET_SIZE 32
 #define STORE_PAYLOAD_MAX (INT64_C(1) << 46)
 
 struct store_meta {
@@ -49,6 +53,14 @@ struct store_tenant {
     char note[STORE_NOTE_MAX + 1]; /* uid, name and recipient, signed by the keeper's key */
     enum store_tenant_state state;
     int64_t created;
+    char policy[NAME_MAX_LENGTH + 1]; /* its name */
+};
+
+/* What tenants may do at most. The text is opaque here; tenancy/policy.h reads it. */
+struct store_policy {
+    char name[NAME_MAX_LENGTH + 1];
+    char text[STORE_POLICY_TEXT_MAX + 1];
+    int64_t changed; /* 0: it came with the store */
 };
 
 /* An API key, as far as it is ever stored: the hash authenticates nothing. */
@@ -61,6 +73,8 @@ struct store_key {
     int64_t created;
     int64_t expires; /* 0: never */
     int64_t revoked; /* 0: not */
+    bool has_certificate;
+    uint8_t certificate[STORE_CERTIFICATE_SIZE]; /* of the client that may use it, and no other */
 };
 
 /* uploading: the payload is not complete; pending: complete, and not yet opened whole by a worker;

@@ -7,7 +7,7 @@
 #include "tenancy/handlers.h"
 #include "tenancy/permission.h"
 
-#define ARGUMENTS_MAX 6
+#define ARGUMENTS_MAX 7
 
 struct command {
     const char *name;
@@ -16,13 +16,20 @@ struct command {
 };
 
 static const struct command commands[] = {
-    {"tenant.create", handlers_tenant_create, {"name", "uid", "recipient", "wrapped"}},
+    {"tenant.create", handlers_tenant_create, {"name", "uid", "recipient", "wrapped", "policy"}},
     {"tenant.list", handlers_tenant_list, {NULL}},
     {"tenant.show", handlers_tenant_show, {"tenant"}},
     {"tenant.disable", handlers_tenant_disable, {"tenant"}},
     {"tenant.enable", handlers_tenant_enable, {"tenant"}},
     {"tenant.delete", handlers_tenant_delete, {"tenant"}},
-    {"key.create", handlers_key_create, {"tenant", "id", "hash", "scopes", "label", "expires"}},
+    {"tenant.set-policy", handlers_tenant_set_policy, {"tenant", "policy"}},
+    {"policy.list", handlers_policy_list, {NULL}},
+    {"policy.show", handlers_policy_show, {"policy"}},
+    {"policy.set", handlers_policy_set, {"text"}},
+    {"policy.remove", handlers_policy_remove, {"policy"}},
+    {"key.create",
+     handlers_key_create,
+     {"tenant", "id", "hash", "scopes", "label", "expires", "certificate"}},
     {"key.list", handlers_key_list, {"tenant"}},
     {"key.revoke", handlers_key_revoke, {"id"}},
     {"model.list", handlers_model_list, {"tenant"}},

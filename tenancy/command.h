@@ -4,13 +4,19 @@
  * A request is a JSON object {"command": NAME, ...arguments}; what comes back is an object too.
  * Commands and arguments (all texts unless said otherwise; those in [] may be left out):
  *
- *   tenant.create   name, uid, recipient, wrapped (base64)   -> tenant
+ *   tenant.create   name, uid, recipient, wrapped (base64), [policy] -> tenant
  *   tenant.list                                              -> {"tenants": [tenant]}
  *   tenant.show     tenant (its name)                        -> tenant, and its counts
  *   tenant.disable  tenant                                   -> tenant
  *   tenant.enable   tenant                                   -> tenant
  *   tenant.delete   tenant                                   -> {"tenant", "uid", "models": n}
- *   key.create      tenant, id, hash (hex), scopes ("a,b"), [label], [expires (integer)] -> key
+ *   tenant.set-policy  tenant, policy                        -> {"tenant", "before", "policy"}
+ *   policy.list                                              -> {"policies": [policy]}
+ *   policy.show     policy (its name)                        -> policy, its text and values
+ *   policy.set      text (YAML)                              -> {"name", "fields": n, "values"}
+ *   policy.remove   policy                                   -> {"removed"}
+ *   key.create      tenant, id, hash (hex), scopes ("a,b"), [label], [expires (integer)],
+ *                   [certificate (SHA-256, hex)]             -> key
  *   key.list        [tenant]                                 -> {"keys": [key]}
  *   key.revoke      id                                       -> key
  *   model.list      [tenant]                                 -> {"models": [model]}
@@ -27,7 +33,8 @@
  *
  * Every act that changes something is recorded in the audit log in the transaction of the act, with
  * the command's name as action, the operator's key id as key ("operator" where none was shown), and
- * the tenant's uid. Times are integers,
+ * the tenant's uid (policy.set with a further record for each field that it changes, which has the
+ * old and the new value). Times are integers,
  * microseconds since the epoch. Secrets never pass through here: the CLI makes identities and API
  * keys itself and sends what is sealed or hashed.
  *
@@ -58,6 +65,7 @@ enum tenancy_event {
     TENANCY_MODEL_REMOVED,        /* it is to be unloaded */
     TENANCY_OPERATOR_KEY_CREATED, /* of no tenant */
     TENANCY_OPERATOR_KEY_REVOKED,
+    TENANCY_POLICY_CHANGED, /* of one tenant, or (tenant 0) of whoever has it */
 };
 
 struct tenancy_change {
@@ -96,6 +104,7 @@ struct tenancy {
     const char *client; /* who asks, as the audit log shall say: "uid 0" */
     /* What allows it; NULL: to be root or the server's own user, who may do everything. */
     const struct tenancy_operator *by;
+    unsigned tls_minimum; /* of the listener: 12, 13; 0 where it is not known */
 };
 
 /* Carry out `request`. On success *response is a new reference, the caller's to json_decref. */

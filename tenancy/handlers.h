@@ -4,6 +4,7 @@
 #define TENANCY_HANDLERS_H
 
 #include "tenancy/command.h"
+#include "tenancy/policy.h"
 
 typedef enum status handlers_function(struct tenancy *tenancy, const json_t *request,
                                       json_t **response, struct error *error);
@@ -15,6 +16,8 @@ handlers_function handlers_model_list, handlers_model_show, handlers_model_remov
 handlers_function handlers_audit_list, handlers_status;
 handlers_function handlers_usage_list;
 handlers_function handlers_operator_create, handlers_operator_list, handlers_operator_revoke;
+handlers_function handlers_policy_list, handlers_policy_show, handlers_policy_set,
+    handlers_policy_remove, handlers_tenant_set_policy;
 
 /* The record of an act that went well; strings are borrowed. */
 struct audit_record handlers_record(struct tenancy *tenancy, const char *action,
@@ -29,6 +32,14 @@ enum status handlers_no_memory(json_t *object, struct error *error);
 /* The tenant that the argument `tenant` names. */
 MUST_USE enum status handlers_tenant_named(struct tenancy *tenancy, const json_t *request,
                                            struct store_tenant *tenant, struct error *error);
+
+/* Parse a stored policy; STATUS_INTERNAL where this version does not understand it. */
+MUST_USE enum status handlers_policy_read(const struct store_policy *row, struct policy *policy,
+                                          struct error *error);
+/* STATUS_FORBIDDEN where the tenant's policy does not allow all of these scopes. */
+MUST_USE enum status handlers_policy_scopes(struct tenancy *tenancy,
+                                            const struct store_tenant *tenant, uint32_t scopes,
+                                            struct error *error);
 
 /* A listing over one tenant, or over all: rows, and the names of tenants by row id. */
 struct handlers_listing {

@@ -9,13 +9,17 @@
 static json_t *describe(const struct store_key *key, const char *tenant_name) {
     char scopes[SCOPE_TEXT_MAX];
     scope_format(key->scopes, scopes);
-    return json_pack("{s:s,s:s,s:s,s:s,s:I,s:I,s:I}", "id", key->id, "tenant", tenant_name, "label",
-                     key->label, "scopes", scopes, "created", (json_int_t)key->created, "expires",
-                     (json_int_t)key->expires, "revoked", (json_int_t)key->revoked);
+    char certificate[ENCODING_HEX_SIZE(STORE_CERTIFICATE_SIZE)] = "";
+    if (key->has_certificate)
+        encoding_hex(key->certificate, sizeof key->certificate, certificate);
+    return json_pack("{s:s,s:s,s:s,s:s,s:s,s:I,s:I,s:I}", "id", key->id, "certificate", certificate,
+                     "tenant", tenant_name, "label", key->label, "scopes", scopes, "created",
+                     (json_int_t)key->created, "expires", (json_int_t)key->expires, "revoked",
+                     (json_int_t)key->revoked);
 }
 
 static enum status read_new(const json_t *request, struct store_key *key, struct error *error) {
-    const char *hash = NULL, *scopes = NULL, *label = NULL;
+    const char *hash = NULL, *scopes = NULL, *label = NULL, *certificate = NULL;
     enum status status = arguments_copy(request, "id", key->id, sizeof key->id, error);
     if (status == STATUS_OK && !apikey_id_valid(key->id, strlen(key->id)))
         status = status_fail(error, STATUS_INVALID, "id: \"%s\" is not a key id", key->id);
@@ -37,6 +41,17 @@ static enum status read_new(const json_t *request, struct store_key *key, struct
                              "label: found \"%s\", expected a letter or digit, then up to %d "
                              "letters, digits, \".\", \"_\" or \"-\"",
                              key->label, NAME_MAX_LENGTH - 1);
+    if (status == STATUS_OK)
+        status = arguments_optional_text(request, "certificate", &certificate, error);
+    if (status == STATUS_OK && certificate) {
+        key->has_certificate = encoding_unhex(certificate, strlen(certificate), key->certificate,
+                                              sizeof key->certificate);
+        if (!key->has_certificate)
+            status = status_fail(error, STATUS_INVALID,
+                                 "certificate: must be %zu hexadecimal digits, the SHA-256 of its "
+                                 "DER form",
+                                 2 * sizeof key->certificate);
+    }
     if (status == STATUS_OK)
         status = arguments_optional_integer(request, "expires", 0, AUDIT_RECORD_INTEGER_MAX, 0,
                                             &key->expires, error);
@@ -64,6 +79,8 @@ enum status handlers_key_create(struct tenancy *tenancy, const json_t *request, 
         status = read_new(request, &key, error);
     if (status == STATUS_OK)
         status = store_tenant_find(tenancy->store, name, &tenant, error);
+    if (status == STATUS_OK)
+        status = handlers_policy_scopes(tenancy, &tenant, key.scopes, error);
     if (status != STATUS_OK)
         return status;
     struct audit_record record = handlers_record(tenancy, "key.create", tenant.uid, key.id);

@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <string.h>
 
 #include "crypto/age_x25519.h"
@@ -6,14 +7,14 @@
 #include "tenancy/handlers.h"
 
 static json_t *describe(const struct store_tenant *tenant) {
-    return json_pack("{s:s,s:s,s:s,s:s,s:I}", "name", tenant->name, "uid", tenant->uid, "state",
-                     store_tenant_state_name(tenant->state), "recipient", tenant->recipient,
-                     "created", (json_int_t)tenant->created);
+    return json_pack("{s:s,s:s,s:s,s:s,s:s,s:I}", "name", tenant->name, "uid", tenant->uid, "state",
+                     store_tenant_state_name(tenant->state), "policy", tenant->policy, "recipient",
+                     tenant->recipient, "created", (json_int_t)tenant->created);
 }
 
 static enum status read_new(const json_t *request, struct store_tenant *tenant,
                             struct error *error) {
-    const char *wrapped = NULL;
+    const char *wrapped = NULL, *policy = NULL;
     struct age_recipient recipient;
     enum status status = arguments_copy(request, "name", tenant->name, sizeof tenant->name, error);
     if (status == STATUS_OK)
@@ -31,6 +32,11 @@ static enum status read_new(const json_t *request, struct store_tenant *tenant,
                            sizeof tenant->wrapped, &tenant->wrapped_size))
         status = status_fail(error, STATUS_INVALID, "wrapped: must be base64 of at most %d bytes",
                              STORE_WRAPPED_MAX);
+    if (status == STATUS_OK)
+        status = arguments_optional_text(request, "policy", &policy, error);
+    memcpy(tenant->policy, STORE_POLICY_DEFAULT, sizeof STORE_POLICY_DEFAULT);
+    if (status == STATUS_OK && policy)
+        status = arguments_copy(request, "policy", tenant->policy, sizeof tenant->policy, error);
     return status;
 }
 
@@ -53,7 +59,11 @@ enum status handlers_tenant_create(struct tenancy *tenancy, const json_t *reques
                                                 sizeof tenant.note, error);
     if (status != STATUS_OK)
         return status;
-    struct audit_record record = handlers_record(tenancy, "tenant.create", tenant.uid, tenant.name);
+    char target[2 * NAME_MAX_LENGTH + 16];
+    const bool usual = strcmp(tenant.policy, STORE_POLICY_DEFAULT) == 0;
+    snprintf(target, sizeof target, "%s%s%s", tenant.name,
+             usual ? "" : " policy=", usual ? "" : tenant.policy);
+    struct audit_record record = handlers_record(tenancy, "tenant.create", tenant.uid, target);
     tenant.created = record.time;
     status = store_tenant_create(tenancy->store, &tenant, &record, error);
     if (status != STATUS_OK)

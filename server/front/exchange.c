@@ -92,6 +92,18 @@ enum status exchange_read(struct exchange *e, void *data, size_t size, size_t *g
     return STATUS_OK;
 }
 
+uint64_t exchange_body_limit(const struct exchange *e) {
+    uint64_t configured = e->thread->front->config->limits.body_bytes;
+    return e->policy_body_bytes && e->policy_body_bytes < configured ? e->policy_body_bytes
+                                                                     : configured;
+}
+
+uint32_t exchange_deadline_ms(const struct exchange *e) {
+    uint32_t configured = e->thread->front->config->limits.deadline_ms;
+    return e->policy_deadline_ms && e->policy_deadline_ms < configured ? e->policy_deadline_ms
+                                                                       : configured;
+}
+
 static enum status read_plain(struct exchange *e, size_t *size, struct error *error) {
     size_t wanted = (size_t)e->screen.content_length, have = 0;
     enum status status = scratch_take(&e->thread->body, wanted ? wanted : 1, error);

@@ -46,6 +46,8 @@ struct exchange {
     uint32_t worker, slot;
     uint64_t model;
     char version[MESSAGE_NAME_MAX + 1];
+    uint64_t policy_body_bytes; /* 0: the configuration's limit alone; the same below */
+    uint32_t policy_deadline_ms;
     int payload; /* of an upload; -1 */
 
     uint64_t started_ns;                      /* CLOCK_MONOTONIC */
@@ -70,6 +72,9 @@ void exchange_identify(struct exchange *exchange);
  * broken off is an error, and the connection closes. */
 MUST_USE enum status exchange_read(struct exchange *exchange, void *data, size_t size, size_t *got,
                                    struct error *error);
+/* The smaller of the configuration's limit and the tenant's. */
+uint64_t exchange_body_limit(const struct exchange *exchange);
+uint32_t exchange_deadline_ms(const struct exchange *exchange);
 /* The whole body into the thread's scratch memory, decompressed where it came compressed.
  * STATUS_LENGTH_REQUIRED without Content-Length, STATUS_TOO_LARGE over `limit` before or after
  * that, STATUS_ENCODING where its encoding is not known. */

@@ -33,6 +33,8 @@ static void take_admission(struct exchange *e, struct message *reply) {
     e->worker = reply->admitted.worker;
     e->slot = reply->admitted.slot;
     e->model = reply->admitted.model;
+    e->policy_body_bytes = reply->admitted.body_bytes;
+    e->policy_deadline_ms = reply->admitted.deadline_ms;
     if (!bytes_to_text(reply->admitted.version, e->version, sizeof e->version))
         e->version[0] = '\0';
 }
@@ -48,6 +50,9 @@ static bool admit(struct exchange *e, const struct screen_field *fields, size_t 
         .request = bytes_text(e->request_id),
         .client = bytes_text(e->client),
         .content_length = e->screen.content_length,
+        .tls = (uint8_t)e->peer.tls_version,
+        .certificate =
+            bytes_of(e->peer.certificate, e->peer.has_certificate ? sizeof e->peer.certificate : 0),
     };
     struct message reply;
     struct error error = {0};

@@ -30,7 +30,7 @@ struct infer {
 };
 
 static uint64_t deadline_of(const struct exchange *e, uint64_t timeout_us) {
-    uint64_t limit_us = (uint64_t)e->thread->front->config->limits.deadline_ms * 1000u;
+    uint64_t limit_us = (uint64_t)exchange_deadline_ms(e) * 1000u;
     if (e->screen.has_timeout && e->screen.timeout_ms < limit_us / 1000)
         limit_us = e->screen.timeout_ms * 1000u;
     if (timeout_us && timeout_us < limit_us)
@@ -167,8 +167,7 @@ void handle_infer(struct exchange *e) {
     struct workers *workers = &e->thread->front->workers;
     enum status status = workers_borrow(workers, e->worker, e->model, &x.model, &error);
     if (status == STATUS_OK)
-        status =
-            exchange_body(e, e->thread->front->config->limits.body_bytes, &x.body, &x.size, &error);
+        status = exchange_body(e, exchange_body_limit(e), &x.body, &x.size, &error);
     if (status == STATUS_OK)
         status = run(&x, &error);
     workers_return(workers, &x.model);

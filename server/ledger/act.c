@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "server/ledger/admission.h"
+#include "server/ledger/policy_gate.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -146,6 +147,8 @@ static void run_begin_upload(struct commit_job *job, struct store *store) {
     struct act *act = (struct act *)job;
     char path[48];
     act->status = check_room(act, &act->error);
+    if (act->status == STATUS_OK)
+        act->status = policy_gate_models(store, act->tenant, &act->error);
     if (act->status != STATUS_OK)
         return;
     act->status = store_model_create(store, act->tenant, act->name, act->version, act->record.time,

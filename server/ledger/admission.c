@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/name.h"
 #include "server/ledger/act.h"
+#include "server/ledger/policy_gate.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -56,7 +57,9 @@ void admission_grant(struct ledger *ledger, struct ticket *ticket) {
                                        .worker = ticket->worker ? ticket->worker->number : 0,
                                        .slot = ticket->slot,
                                        .model = (uint64_t)ticket->model.id,
-                                       .version = bytes_text(ticket->model.version)};
+                                       .version = bytes_text(ticket->model.version),
+                                       .body_bytes = ticket->terms.body_bytes,
+                                       .deadline_ms = ticket->terms.deadline_ms};
     if (link_answer_admitted(ticket->channel, &m) != STATUS_OK)
         log_warn("a channel of front does not take its answer");
 }
@@ -100,11 +103,11 @@ static void admit_model(struct ledger *ledger, struct ticket *ticket, const char
 }
 
 static void admit_upload(struct ledger *ledger, struct ticket *ticket, const char *name,
-                         const char *version, uint64_t size) {
+                         const char *version, uint64_t size, uint64_t limit) {
     char text[160];
-    if (size > ledger->config->limits.model_bytes) {
+    if (size > limit) {
         snprintf(text, sizeof text, "the sealed model has %llu bytes, at most %llu are taken",
-                 (unsigned long long)size, (unsigned long long)ledger->config->limits.model_bytes);
+                 (unsigned long long)size, (unsigned long long)limit);
         admission_refuse(ledger, ticket, STATUS_TOO_LARGE, text, 0);
         return;
     }
@@ -114,8 +117,9 @@ static void admit_upload(struct ledger *ledger, struct ticket *ticket, const cha
     act_begin_upload(ledger, ticket);
 }
 
-static void begin_record(struct commit_record *r, enum message_action action,
-                         const struct directory_caller *caller, const struct message_admit *m) {
+static void begin_record(struct ledger *ledger, struct commit_record *r, enum message_action action,
+                         const struct directory_caller *caller, const struct policy *policy,
+                         const struct message_admit *m) {
     r->time = ledger_now_us();
     memcpy(r->tenant, caller->tenant_uid, sizeof r->tenant);
     memcpy(r->key, caller->key, sizeof r->key);
@@ -127,13 +131,15 @@ static void begin_record(struct commit_record *r, enum message_action action,
         r->client[0] = '\0';
     r->usage_tenant = caller->tenant;
     r->bytes_in = m->content_length;
+    policy_gate_record(&ledger->gate, policy, action, r);
 }
 
 static void refuse_without_ticket(struct ledger *ledger, struct link *channel,
                                   enum message_action action, const struct directory_caller *caller,
+                                  const struct policy *policy,
                                   const struct message_admit *message) {
     struct commit_record record = {.outcome = status_name(STATUS_UNAVAILABLE), .reply = channel};
-    begin_record(&record, action, caller, message);
+    begin_record(ledger, &record, action, caller, policy, message);
     record.usage_tenant = 0;
     record.answer =
         commit_answer_new(false, STATUS_UNAVAILABLE, "too many requests are under way", NULL, 0);
@@ -160,13 +166,20 @@ void admission_admit(struct ledger *ledger, struct link *channel,
         refuse_now(channel, status, error.message, 0);
         return;
     }
+    const struct policy *policy = NULL; /* stays NULL where it cannot be had */
+    status = directory_policy(ledger->directory, caller.policy, &policy, &error);
     struct ticket *ticket = ticket_open(ledger->tickets, channel);
     if (!ticket) {
-        refuse_without_ticket(ledger, channel, action, &caller, message);
+        refuse_without_ticket(ledger, channel, action, &caller, policy, message);
         return;
     }
     ticket->action = action;
-    begin_record(&ticket->record, action, &caller, message);
+    begin_record(ledger, &ticket->record, action, &caller, policy, message);
+    if (!policy) {
+        admission_refuse(ledger, ticket, status, error.message, 5);
+        return;
+    }
+    ticket->terms = policy_gate_terms(policy);
     if (ledger->draining) {
         admission_refuse(ledger, ticket, STATUS_UNAVAILABLE, "the server is shutting down", 5);
         return;
@@ -185,6 +198,11 @@ void admission_admit(struct ledger *ledger, struct link *channel,
         return;
     }
     uint32_t scope = scope_of[ticket->action];
+    status = policy_gate_check(policy, &caller, message, scope, &error);
+    if (status != STATUS_OK) {
+        admission_refuse(ledger, ticket, status, error.message, 0);
+        return;
+    }
     if ((caller.scopes & scope) != scope) {
         char names[SCOPE_TEXT_MAX], text[SCOPE_TEXT_MAX + 64];
         scope_format(scope, names);
@@ -202,7 +220,8 @@ void admission_admit(struct ledger *ledger, struct link *channel,
         admit_model(ledger, ticket, name, version);
         break;
     case ACTION_UPLOAD:
-        admit_upload(ledger, ticket, name, version, message->content_length);
+        admit_upload(ledger, ticket, name, version, message->content_length,
+                     policy_gate_model_bytes(policy, ledger->config->limits.model_bytes));
         break;
     case ACTION_SERVER_METADATA:
     case ACTION_INDEX:
@@ -248,6 +267,7 @@ void admission_undelivered(struct ledger *ledger, struct link *channel,
     struct commit_record r = last->record;
     r.time = ledger_now_us();
     r.action = "answer.undelivered";
+    r.hide_target = false; /* it is another record's number */
     r.outcome = status_name(STATUS_OK);
     snprintf(r.target, sizeof r.target, "%llu", (unsigned long long)message->sequence);
     commit_append(ledger->commit, &r);

@@ -56,7 +56,7 @@ static struct audit_record audit_record_of(const struct commit_record *r) {
                                  .tenant = r->tenant,
                                  .key = r->key,
                                  .action = r->action,
-                                 .target = r->target,
+                                 .target = r->hide_target ? "" : r->target,
                                  .outcome = r->outcome,
                                  .request = r->request,
                                  .units = counted(r->units),

@@ -43,6 +43,7 @@ struct commit_record {
     const char *outcome; /* static */
     char request[MESSAGE_REQUEST_ID_MAX + 1];
     char client[MESSAGE_CLIENT_MAX + 1];
+    bool hide_target; /* it counts for usage, and does not stand in the record */
     uint64_t units;
 
     int64_t usage_tenant; /* row id; 0: nothing is added to usage */

@@ -1,5 +1,6 @@
 #include "server/ledger/directory.h"
 
+#include "base/log.h"
 #include "crypto/apikey.h"
 #include "crypto/secret.h"
 
@@ -8,6 +9,7 @@
 #include <string.h>
 
 #define ENTRIES 1024u /* of each kind, direct-mapped */
+#define POLICY_ENTRIES 64u
 
 struct key_entry {
     bool used;
@@ -22,12 +24,20 @@ struct model_entry {
     struct store_model model;
 };
 
+struct policy_entry {
+    bool used;
+    char name[NAME_MAX_LENGTH + 1];
+    struct policy policy;
+};
+
 struct directory {
     struct store *reader;
     _Atomic uint64_t changes; /* counts up with every change of the store */
     uint64_t seen;
     struct key_entry keys[ENTRIES];
     struct model_entry models[ENTRIES];
+    struct policy_entry policies[POLICY_ENTRIES];
+    struct policy nothing; /* what holds without a tenant */
 };
 
 /* FNV-1a: places entries only. */
@@ -42,6 +52,7 @@ enum status directory_new(struct store *reader, struct directory **directory, st
     if (!d)
         return status_fail(error, STATUS_UNAVAILABLE, "no memory for the directory");
     d->reader = reader;
+    d->nothing = policy_of_nothing();
     *directory = d;
     return STATUS_OK;
 }
@@ -61,6 +72,8 @@ static void forget_if_changed(struct directory *d) {
     d->seen = changes;
     for (size_t i = 0; i < ENTRIES; i++)
         d->keys[i].used = d->models[i].used = false;
+    for (size_t i = 0; i < POLICY_ENTRIES; i++)
+        d->policies[i].used = false;
 }
 
 static enum status find_key(struct directory *d, const char *id, const struct key_entry **found,
@@ -89,6 +102,9 @@ static enum status find_key(struct directory *d, const char *id, const struct ke
     memcpy(e->caller.tenant_uid, tenant.uid, sizeof tenant.uid);
     memcpy(e->caller.tenant_name, tenant.name, sizeof tenant.name);
     memcpy(e->caller.key, key.id, sizeof key.id);
+    memcpy(e->caller.policy, tenant.policy, sizeof tenant.policy);
+    e->caller.has_certificate = key.has_certificate;
+    memcpy(e->caller.certificate, key.certificate, sizeof key.certificate);
     *found = e;
     return STATUS_OK;
 }
@@ -162,5 +178,31 @@ enum status directory_model(struct directory *d, int64_t tenant, const char *nam
     memcpy(e->version, version, strlen(version) + 1);
     e->model = found;
     *model = found;
+    return STATUS_OK;
+}
+
+enum status directory_policy(struct directory *d, const char *name, const struct policy **policy,
+                             struct error *error) {
+    forget_if_changed(d);
+    if (!name[0]) {
+        *policy = &d->nothing;
+        return STATUS_OK;
+    }
+    struct policy_entry *e = &d->policies[mix(2166136261u, name) % POLICY_ENTRIES];
+    if (!e->used || strcmp(e->name, name) != 0) {
+        struct store_policy row;
+        struct error why = {0};
+        enum status status = store_policy_find(d->reader, name, &row, &why);
+        if (status == STATUS_OK)
+            status = policy_parse(row.text, strlen(row.text), &e->policy, &why);
+        if (status != STATUS_OK) {
+            log_error("a policy cannot be acted on name=%s reason=\"%s\"", name, why.message);
+            e->used = false;
+            return status_fail(error, STATUS_UNAVAILABLE, "the tenant's policy cannot be read");
+        }
+        e->used = true;
+        memcpy(e->name, name, strlen(name) + 1);
+    }
+    *policy = &e->policy;
     return STATUS_OK;
 }

@@ -9,6 +9,7 @@
 #include "base/message.h"
 #include "base/status.h"
 #include "store/store.h"
+#include "tenancy/policy.h"
 
 struct directory;
 
@@ -21,6 +22,9 @@ struct directory_caller {
     uint32_t scopes;
     bool tenant_enabled;
     bool is_operator; /* then tenant is 0, its texts are empty, and scopes are an operator's */
+    char policy[NAME_MAX_LENGTH + 1]; /* the tenant's; "" where there is no tenant */
+    bool has_certificate;             /* the key works with that client certificate alone */
+    uint8_t certificate[STORE_CERTIFICATE_SIZE];
 };
 
 /* `reader` is used by the loop's thread alone and stays the caller's. */
@@ -38,6 +42,10 @@ MUST_USE enum status directory_authenticate(struct directory *directory, struct 
  * STATUS_UNAUTHENTICATED where it was revoked or has expired. */
 MUST_USE enum status directory_operator(struct directory *directory, const char *id, int64_t now,
                                         uint32_t *scopes, struct error *error);
+/* The policy of that name, parsed, until the next call of this kind; an empty name gives that
+ * without any field. STATUS_UNAVAILABLE where it cannot be read or understood. */
+MUST_USE enum status directory_policy(struct directory *directory, const char *name,
+                                      const struct policy **policy, struct error *error);
 /* A ready or pending model of that tenant; an empty version means the latest. */
 MUST_USE enum status directory_model(struct directory *directory, int64_t tenant, const char *name,
                                      const char *version, struct store_model *model,

@@ -3,10 +3,12 @@
 #include "base/log.h"
 #include "base/sandbox.h"
 #include "crypto/crypto.h"
+#include "crypto/random.h"
 #include "crypto/secret.h"
 #include "server/ledger/act.h"
 #include "server/ledger/admin_socket.h"
 #include "server/ledger/admission.h"
+#include "server/ledger/policy_gate.h"
 #include "server/ledger/state.h"
 
 #include <errno.h>
@@ -326,6 +328,10 @@ static enum status start_commit(struct ledger *ledger, struct store *store, stru
 /* What must be done before the sandbox: opening the store needs its path. */
 static enum status open_store(struct ledger *ledger, struct error *error) {
     enum status status = store_open(ledger->config->data, &ledger->store, error);
+    uint8_t fresh[STORE_SECRET_SIZE];
+    random_bytes(fresh, sizeof fresh);
+    if (status == STATUS_OK)
+        status = store_secret(ledger->store, POLICY_GATE_SECRET, fresh, ledger->gate.secret, error);
     if (status == STATUS_OK)
         status = store_open_reader(ledger->store, &ledger->reader, error);
     if (status == STATUS_OK)
@@ -394,5 +400,6 @@ out:
     store_close(ledger.reader);
     store_close(ledger.store);
     secret_free(buffer);
+    secret_wipe(&ledger.gate, sizeof ledger.gate);
     return result;
 }

@@ -58,8 +58,12 @@ char *operator_execute(struct ledger *ledger, struct store *store, const char *c
                                                .remove_payload = remove_payload};
     *effect = (struct operator_effect){0};
     struct errand errand = {ledger, effect};
-    struct tenancy tenancy = {
-        .store = store, .hooks = &hooks, .context = &errand, .client = client, .by = by};
+    struct tenancy tenancy = {.store = store,
+                              .hooks = &hooks,
+                              .context = &errand,
+                              .client = client,
+                              .by = by,
+                              .tls_minimum = ledger->config->tls_minimum};
     return tenancy_answer(&tenancy, request, request_size, answer_size);
 }
 

@@ -11,6 +11,7 @@
 #include "server/ledger/failures.h"
 #include "server/ledger/keeper_link.h"
 #include "server/ledger/link.h"
+#include "server/ledger/policy_gate.h"
 #include "server/ledger/ticket.h"
 #include "server/ledger/workers.h"
 #include "store/store.h"
@@ -31,6 +32,7 @@ struct ledger {
     struct workers *workers;
     struct keeper_link *keeper;
     struct failures *failures;
+    struct policy_gate gate;
     struct link *launch;
     struct link *front; /* control socket; NULL while front is down */
     struct link *bell;  /* of front's mailbox; NULL without one */

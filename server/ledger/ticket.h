@@ -24,6 +24,14 @@ enum ticket_state {
     TICKET_ORPHAN, /* front gave it up while something is under way; ends with that */
 };
 
+/* What the tenant's policy said when the request was admitted. */
+struct ticket_terms {
+    uint32_t domains;     /* POLICY_DOMAIN_... */
+    uint8_t memory;       /* POLICY_MEMORY_... */
+    uint64_t body_bytes;  /* 0: the configuration's alone */
+    uint32_t deadline_ms; /* the same */
+};
+
 struct ticket {
     uint64_t number;
     enum ticket_state state;
@@ -34,6 +42,7 @@ struct ticket {
     struct store_model model; /* id 0 where the action has none */
     struct worker *worker;    /* that runs it, with its slot; NULL where none */
     uint32_t slot;
+    struct ticket_terms terms;
     int upload;                 /* the payload's descriptor, or -1 */
     struct ticket *next_waiter; /* on the model's residency */
 };

@@ -172,7 +172,9 @@ static void start_load(struct ledger *ledger, struct worker *worker, struct resi
             .wrapped = bytes_of(w->tenant.wrapped, w->tenant.wrapped_size),
             .commitment = bytes_of(model->model.commitment,
                                    model->model.has_commitment ? STORE_COMMITMENT_SIZE : 0),
-            .payload_bytes = (uint64_t)model->model.payload_size};
+            .payload_bytes = (uint64_t)model->model.payload_size,
+            .domains = model->terms.domains,
+            .memory = model->terms.memory};
         status = message_send_load(worker->link->socket, &m, NULL, &error);
         if (status != STATUS_OK) {
             status = status_fail(&error, STATUS_UNAVAILABLE, "the tenant's worker does not answer");
@@ -181,6 +183,12 @@ static void start_load(struct ledger *ledger, struct worker *worker, struct resi
     }
     if (status != STATUS_OK)
         give_up(ledger, worker, model, status, error.message);
+}
+
+/* Opened under what the tenant's policy says now? */
+static bool same_terms(const struct residency *model, const struct ticket *ticket) {
+    return model->terms.domains == ticket->terms.domains &&
+           model->terms.memory == ticket->terms.memory;
 }
 
 void workers_need(struct ledger *ledger, struct ticket *ticket) {
@@ -200,9 +208,15 @@ void workers_need(struct ledger *ledger, struct ticket *ticket) {
         return;
     }
     struct residency *model = find_model(worker, ticket->model.id);
+    /* The policy has changed: what was opened under the old one is opened anew. */
+    if (model && !same_terms(model, ticket)) {
+        workers_unload(ledger, tenant, ticket->model.id, STATUS_UNAVAILABLE);
+        model = NULL;
+    }
     /* Unloaded while it was being loaded, and wanted again: the load under way will do. */
     for (uint32_t i = 0; i < RESIDENT_MAX && !model; i++)
-        if (worker->models[i].used && worker->models[i].model.id == ticket->model.id) {
+        if (worker->models[i].used && worker->models[i].model.id == ticket->model.id &&
+            same_terms(&worker->models[i], ticket)) {
             model = &worker->models[i];
             model->dropped = false;
         }
@@ -222,8 +236,10 @@ void workers_need(struct ledger *ledger, struct ticket *ticket) {
         return;
     }
     if (fresh)
-        *model =
-            (struct residency){.used = true, .since_ms = ledger_now_ms(), .model = ticket->model};
+        *model = (struct residency){.used = true,
+                                    .since_ms = ledger_now_ms(),
+                                    .model = ticket->model,
+                                    .terms = ticket->terms};
     ticket->next_waiter = model->waiters;
     model->waiters = ticket;
     if (fresh && worker->link)

@@ -24,6 +24,7 @@ struct residency {
     uint64_t load;    /* number of the LOAD */
     int64_t since_ms; /* CLOCK_MONOTONIC when it was asked for */
     struct store_model model;
+    struct ticket_terms terms; /* that it is, or is to be, opened under */
     uint64_t resident_bytes;
     struct ticket *waiters; /* parked until it is loaded */
 };

@@ -25,7 +25,7 @@ static enum status open_one(struct loader *l, struct loading *loading, struct re
     struct plaintext plaintext = {0};
     enum status status = plaintext_open(loading, l->options.resident.threads, &plaintext, error);
     if (status == STATUS_OK)
-        status = resident_open(loading->model, &plaintext, &l->options.resident, resident, error);
+        status = resident_open(loading, &plaintext, &l->options.resident, resident, error);
     plaintext_free(&plaintext);
     return status;
 }

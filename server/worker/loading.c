@@ -39,6 +39,10 @@ static uint8_t *copy(struct bytes from) {
 
 struct loading *loading_asked(struct loading_table *table, const struct message_load *ask,
                               uint64_t now_ms, struct error *error) {
+    if (ask->memory > MESSAGE_MEMORY_SECRET) {
+        status_fail(error, STATUS_INTERNAL, "the memory that is asked for is of no kind");
+        return NULL;
+    }
     if (ask->commitment.size != 0 && ask->commitment.size != COMMITMENT_SIZE) {
         status_fail(error, STATUS_INTERNAL, "the recorded commitment has the wrong size");
         return NULL;
@@ -57,6 +61,8 @@ struct loading *loading_asked(struct loading_table *table, const struct message_
     l->asked = true;
     l->model = ask->model;
     l->payload_bytes = ask->payload_bytes;
+    l->domains = ask->domains;
+    l->memory = ask->memory;
     l->header = header;
     l->header_size = ask->header.size;
     l->wrapped = wrapped;

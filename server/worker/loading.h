@@ -28,7 +28,9 @@ struct loading {
     uint64_t payload_bytes;
     uint8_t *header, *wrapped; /* for the keeper; freed once the key is here */
     size_t header_size, wrapped_size;
-    bool committed; /* false the first time that a model is opened */
+    uint32_t domains; /* MESSAGE_DOMAIN_... */
+    uint8_t memory;   /* MESSAGE_MEMORY_... */
+    bool committed;   /* false the first time that a model is opened */
     uint8_t commitment[COMMITMENT_SIZE];
     int payload;       /* -1: not here */
     uint8_t *file_key; /* NULL: not here */

@@ -63,8 +63,9 @@ enum status plaintext_open(struct loading *loading, unsigned threads, struct pla
         status = status_fail(error, STATUS_UNSERVABLE, "the sealed model is empty");
         goto out;
     }
-    if (secret_arena_new((size_t)plain, NULL, &made.arena, error) != STATUS_OK) {
-        status = region_refused(loading->load, plain, error);
+    if (secret_arena_new((size_t)plain, region_options(loading->memory), &made.arena, error) !=
+        STATUS_OK) {
+        status = region_refused(loading->load, loading->memory, plain, error);
         goto out;
     }
     made.size = (size_t)plain;

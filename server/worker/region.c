@@ -1,6 +1,7 @@
 #include "server/worker/region.h"
 
 #include "base/log.h"
+#include "base/message_table.h"
 #include "crypto/secret.h"
 
 #include <linux/capability.h>
@@ -36,20 +37,33 @@ struct secret_region {
 static struct secret_region *secret_regions;
 static pthread_mutex_t secret_mutex = PTHREAD_MUTEX_INITIALIZER;
 
-enum status region_refused(uint64_t load, uint64_t bytes, struct error *error) {
+const struct secret_options *region_options(uint8_t memory) {
+    static const struct secret_options locked = {.allow_unlocked = false};
+    static const struct secret_options secret = {.first = SECRET_MEMFD, .only_first = true};
+    return memory == MESSAGE_MEMORY_SECRET   ? &secret
+           : memory == MESSAGE_MEMORY_LOCKED ? &locked
+                                             : NULL;
+}
+
+enum status region_refused(uint64_t load, uint8_t memory, uint64_t bytes, struct error *error) {
+    const unsigned long long mib = (bytes + (1 << 20) - 1) >> 20;
     log_error("a model does not get its memory load=%llu reason=\"%s\"", (unsigned long long)load,
               error->message);
+    if (memory != MESSAGE_MEMORY_CONFIGURED)
+        return status_fail(error, STATUS_UNSERVABLE,
+                           "the tenant's policy asks for %s memory, and %llu MiB of it cannot be "
+                           "had on this server",
+                           memory == MESSAGE_MEMORY_SECRET ? "secret" : "locked", mib);
     return status_fail(error, STATUS_UNAVAILABLE,
                        "the model needs %llu MiB of locked memory, more than this server gives a "
                        "tenant",
-                       (unsigned long long)((bytes + (1 << 20) - 1) >> 20));
+                       mib);
 }
 
 static void *secret_acquire(void *context, size_t size) {
     struct secret_region *region = calloc(1, sizeof *region);
     struct error error = {0};
-    (void)context;
-    if (!region || secret_arena_new(size, NULL, &region->arena, &error) != STATUS_OK ||
+    if (!region || secret_arena_new(size, context, &region->arena, &error) != STATUS_OK ||
         !(region->data = secret_arena_alloc(region->arena, size))) {
         log_error("no memory for weights: %s", error.status ? error.message : "out of memory");
         if (region)
@@ -80,8 +94,9 @@ static void secret_release(void *context, void *data, size_t size) {
     free(region);
 }
 
-struct memory region_secret(void) {
-    return (struct memory){secret_acquire, secret_release, NULL};
+struct memory region_secret(uint8_t memory) {
+    return (struct memory){secret_acquire, secret_release,
+                           (void *)(uintptr_t)region_options(memory)};
 }
 
 /* --- activations ------------------------------------------------------------------------------ */

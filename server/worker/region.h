@@ -13,6 +13,7 @@
 #define SERVER_WORKER_REGION_H
 
 #include "base/status.h"
+#include "crypto/secret.h"
 #include "engine/model/memory.h"
 
 #include <stdbool.h>
@@ -24,10 +25,14 @@ void region_init(void);
 bool region_locks(void);
 
 /* Secret memory was refused: the whole reason, which names limits of the machine, goes to the log,
- * and `error` then says what the model's tenant may know. STATUS_UNAVAILABLE. */
-MUST_USE enum status region_refused(uint64_t load, uint64_t bytes, struct error *error);
+ * and `error` then says what the model's tenant may know. STATUS_UNAVAILABLE; STATUS_UNSERVABLE
+ * where `memory` (MESSAGE_MEMORY_...) asks for a kind of it. */
+MUST_USE enum status region_refused(uint64_t load, uint8_t memory, uint64_t bytes,
+                                    struct error *error);
 
-struct memory region_secret(void);
+/* How to ask for the memory of a model; NULL: as the configuration says. */
+const struct secret_options *region_options(uint8_t memory);
+struct memory region_secret(uint8_t memory);
 struct memory region_activation(void);
 
 #endif

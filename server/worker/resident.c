@@ -57,11 +57,29 @@ static enum status make_signature(struct resident *r, struct error *error) {
     return status;
 }
 
-enum status resident_open(uint64_t handle, struct plaintext *plaintext,
+/* Domains of operators that the model may use, as the engine takes them. */
+static void allow_domains(uint32_t bits, const char *names[4]) {
+    static const struct {
+        uint32_t bit;
+        const char *name;
+    } known[] = {{MESSAGE_DOMAIN_ONNX, "ai.onnx"},
+                 {MESSAGE_DOMAIN_ML, "ai.onnx.ml"},
+                 {MESSAGE_DOMAIN_MICROSOFT, "com.microsoft"}};
+    size_t count = 0;
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        if (bits & known[i].bit)
+            names[count++] = known[i].name;
+    names[count] = NULL;
+}
+
+enum status resident_open(const struct loading *loading, struct plaintext *plaintext,
                           const struct resident_options *options, struct resident **out,
                           struct error *error) {
+    const char *domains[4];
+    allow_domains(loading->domains, domains);
     const struct session_options session = {.memory = region_activation(),
-                                            .secret = region_secret(),
+                                            .secret = region_secret(loading->memory),
+                                            .domains = domains,
                                             .threads = options->threads,
                                             .max_memory = options->memory_bytes};
     const struct str bytes = {plaintext->data, plaintext->size};
@@ -71,7 +89,7 @@ enum status resident_open(uint64_t handle, struct plaintext *plaintext,
     if (!r)
         return status_fail(error, STATUS_UNAVAILABLE, "out of memory");
     pthread_mutex_init(&r->running, NULL);
-    r->handle = handle;
+    r->handle = loading->model;
     r->references = 1;
     if ((status = session_open(bytes, &session, &r->session, error)) != STATUS_OK ||
         (status = choose_outputs(r, error)) != STATUS_OK ||

@@ -40,8 +40,9 @@ struct resident_options {
     uint64_t memory_bytes; /* of activations, at most */
 };
 
-/* Opens the engine's session; takes over `plaintext` on success. The caller holds the reference. */
-MUST_USE enum status resident_open(uint64_t handle, struct plaintext *plaintext,
+/* Opens the engine's session, under what `loading` asks for; takes over `plaintext` on success. The
+ * caller holds the reference. */
+MUST_USE enum status resident_open(const struct loading *loading, struct plaintext *plaintext,
                                    const struct resident_options *options, struct resident **out,
                                    struct error *error);
 

@@ -114,7 +114,8 @@ static void on_file_key(struct worker *w, const struct message_file_key *answer)
     }
     if (!loading_key(&w->loadings, answer->load, answer->key, &error)) {
         if (error.status == STATUS_UNAVAILABLE)
-            (void)!region_refused(answer->load, loading->payload_bytes, &error);
+            (void)!region_refused(answer->load, MESSAGE_MEMORY_CONFIGURED, loading->payload_bytes,
+                                  &error);
         give_up(w, answer->load, loading, &error);
         return;
     }

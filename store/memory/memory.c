@@ -20,6 +20,12 @@ static const struct store_backend backend = {
     .tenant_list = memory_tenants_list,
     .tenant_set_state = memory_tenants_set_state,
     .tenant_delete = memory_tenants_delete,
+    .tenant_set_policy = memory_policies_give,
+    .policy_set = memory_policies_set,
+    .policy_find = memory_policies_find,
+    .policy_list = memory_policies_list,
+    .policy_delete = memory_policies_delete,
+    .secret = memory_policies_secret,
     .key_create = memory_keys_create,
     .key_find = memory_keys_find,
     .key_list = memory_keys_list,
@@ -73,6 +79,8 @@ static void free_shared(struct memory_shared *shared) {
     free(shared->tenants.rows);
     free(shared->keys.rows);
     free(shared->operators.rows);
+    free(shared->policies.rows);
+    free(shared->secrets.rows);
     free(shared->models.rows);
     free(shared->usage.rows);
     free(shared->audit.rows);
@@ -87,7 +95,9 @@ enum status memory_open(const struct store_meta *meta, struct store **store, str
         return status_fail(error, STATUS_UNAVAILABLE, "the store is out of memory");
     }
     shared->meta = *meta;
-    enum status status = new_handle(shared, false, store, error);
+    enum status status = memory_policies_ship(shared, error);
+    if (status == STATUS_OK)
+        status = new_handle(shared, false, store, error);
     if (status != STATUS_OK)
         free_shared(shared);
     return status;

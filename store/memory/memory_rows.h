@@ -23,6 +23,11 @@ struct memory_usage {
     char model[STORE_MODEL_NAME_MAX + 1];
 };
 
+struct memory_secret {
+    char name[NAME_MAX_LENGTH + 1];
+    uint8_t value[STORE_SECRET_SIZE];
+};
+
 struct memory_uid {
     char text[STORE_UID_LENGTH + 1];
 };
@@ -39,7 +44,7 @@ struct memory_shared {
     unsigned handles;
     struct store_meta meta;
     int64_t last_tenant, last_model; /* row ids given out */
-    struct memory_rows uids, tenants, keys, operators, models, usage, audit;
+    struct memory_rows uids, tenants, keys, operators, models, usage, audit, policies, secrets;
 };
 
 struct memory {

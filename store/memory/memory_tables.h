@@ -20,6 +20,23 @@ enum status memory_tenants_delete(struct store *store, int64_t id, struct audit_
 /* NULL where there is none; for the other files, with the mutex held. */
 struct store_tenant *memory_tenants_row(struct memory_shared *shared, int64_t id);
 
+enum status memory_policies_give(struct store *store, int64_t id, const char *policy,
+                                 struct audit_record *record, struct error *error);
+enum status memory_policies_set(struct store *store, const struct store_policy *policy,
+                                struct audit_record *records, size_t count, struct error *error);
+enum status memory_policies_find(struct store *store, const char *name, struct store_policy *policy,
+                                 struct error *error);
+enum status memory_policies_list(struct store *store, store_policy_row *row, void *context,
+                                 struct error *error);
+enum status memory_policies_delete(struct store *store, const char *name,
+                                   struct audit_record *record, struct error *error);
+enum status memory_policies_secret(struct store *store, const char *name, const uint8_t *fresh,
+                                   uint8_t *kept, struct error *error);
+/* With the mutex held; NULL where there is none. */
+struct store_policy *memory_policies_row(struct memory_shared *shared, const char *name);
+/* The policies that every store begins with. */
+MUST_USE enum status memory_policies_ship(struct memory_shared *shared, struct error *error);
+
 enum status memory_keys_create(struct store *store, const struct store_key *key,
                                struct audit_record *record, struct error *error);
 enum status memory_keys_find(struct store *store, const char *id, struct store_key *key,

@@ -47,6 +47,8 @@ enum status memory_tenants_create(struct store *store, struct store_tenant *tena
         status = status_fail(error, STATUS_CONFLICT, "a tenant with this uid exists or existed");
     else if (find_name(shared, tenant->name))
         status = status_fail(error, STATUS_CONFLICT, "a tenant of this name exists");
+    else if (!memory_policies_row(shared, tenant->policy))
+        status = backend_no_policy(error);
     if (status == STATUS_OK)
         status = memory_rows_reserve(&shared->uids, sizeof(struct memory_uid), 1, error);
     if (status == STATUS_OK)

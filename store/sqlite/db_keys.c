@@ -4,7 +4,7 @@
 /* Columns in the order of KEY in db_statements.c. */
 static enum status read_row(void *context, sqlite3_stmt *row, struct error *error) {
     struct store_key *out = context;
-    size_t hash_size = 0;
+    size_t hash_size = 0, certificate_size = 0;
     out->tenant = sqlite3_column_int64(row, 1);
     out->scopes = (uint32_t)sqlite3_column_int64(row, 4);
     out->created = sqlite3_column_int64(row, 5);
@@ -15,7 +15,13 @@ static enum status read_row(void *context, sqlite3_stmt *row, struct error *erro
         status = db_column_text(row, 2, out->label, sizeof out->label, error);
     if (status == STATUS_OK)
         status = db_column_blob(row, 3, out->hash, sizeof out->hash, &hash_size, error);
-    if (status == STATUS_OK && hash_size != sizeof out->hash)
+    if (status == STATUS_OK)
+        status = db_column_blob(row, 8, out->certificate, sizeof out->certificate,
+                                &certificate_size, error);
+    out->has_certificate = certificate_size != 0;
+    if (status == STATUS_OK &&
+        (hash_size != sizeof out->hash ||
+         (out->has_certificate && certificate_size != sizeof out->certificate)))
         status = db_fail(SQLITE_CORRUPT, error);
     return status;
 }
@@ -42,6 +48,9 @@ enum status db_keys_create(struct store *store, const struct store_key *key,
         status = db_bind_integer(insert, 7, key->expires, error);
     if (status == STATUS_OK)
         status = db_bind_integer(insert, 8, key->revoked, error);
+    if (status == STATUS_OK)
+        status = db_bind_blob(insert, 9, key->certificate,
+                              key->has_certificate ? sizeof key->certificate : 0, error);
     if (status == STATUS_OK)
         status = db_run(db, insert, "a key with this id exists", backend_no_tenant, error);
     return db_finish(db, status, record, error);

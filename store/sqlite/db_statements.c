@@ -1,11 +1,14 @@
 #include "store/sqlite/db_statements.h"
 
-#define TENANT "SELECT id, uid, name, state, created, recipient, wrapped, note FROM tenants "
+#define TENANT                                                                                     \
+    "SELECT id, uid, name, state, created, recipient, wrapped, note, policy FROM tenants "
 #define OPERATOR_KEY "SELECT id, label, hash, scopes, created, expires, revoked FROM operator_keys "
-#define KEY "SELECT id, tenant, label, hash, scopes, created, expires, revoked FROM keys "
+#define KEY                                                                                        \
+    "SELECT id, tenant, label, hash, scopes, created, expires, revoked, certificate FROM keys "
 #define MODEL                                                                                      \
     "SELECT id, tenant, name, version, state, payload_size, commitment, created, length(header) "  \
     "FROM models "
+#define POLICY "SELECT name, text, changed FROM policies "
 #define RECORD "SELECT seq, time, leaf, record FROM audit "
 
 const char *const db_statements_sql[DB_STATEMENTS] = {
@@ -20,17 +23,28 @@ const char *const db_statements_sql[DB_STATEMENTS] = {
 
     [DB_UID_INSERT] = "INSERT INTO uids (uid) VALUES (?1)",
     [DB_TENANT_INSERT] =
-        "INSERT INTO tenants (uid, name, state, created, recipient, wrapped, note) "
-        "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        "INSERT INTO tenants (uid, name, state, created, recipient, wrapped, note, policy) "
+        "SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, name FROM policies WHERE name = ?8",
     [DB_TENANT_GET] = TENANT "WHERE id = ?1",
     [DB_TENANT_FIND] = TENANT "WHERE name = ?1",
     [DB_TENANT_LIST] = TENANT "ORDER BY id",
     [DB_TENANT_STATE] = "UPDATE tenants SET state = ?2 WHERE id = ?1",
     [DB_TENANT_DELETE] = "DELETE FROM tenants WHERE id = ?1",
+    [DB_TENANT_POLICY] = "UPDATE tenants SET policy = ?2 WHERE id = ?1",
 
-    [DB_KEY_INSERT] =
-        "INSERT INTO keys (id, tenant, label, hash, scopes, created, expires, revoked) "
-        "SELECT ?1, id, ?3, ?4, ?5, ?6, ?7, ?8 FROM tenants WHERE id = ?2",
+    [DB_POLICY_SET] = "INSERT INTO policies (name, text, changed) VALUES (?1, ?2, ?3) "
+                      "ON CONFLICT DO UPDATE SET text = excluded.text, changed = excluded.changed",
+    [DB_POLICY_FIND] = POLICY "WHERE name = ?1",
+    [DB_POLICY_LIST] = POLICY "ORDER BY row",
+    [DB_POLICY_USED] = "SELECT count(*) FROM tenants WHERE policy = ?1",
+    [DB_POLICY_DELETE] = "DELETE FROM policies WHERE name = ?1",
+
+    [DB_SECRET_INSERT] = "INSERT INTO secrets (name, value) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+    [DB_SECRET_FIND] = "SELECT value FROM secrets WHERE name = ?1",
+
+    [DB_KEY_INSERT] = "INSERT INTO keys (id, tenant, label, hash, scopes, created, expires, "
+                      "revoked, certificate) "
+                      "SELECT ?1, id, ?3, ?4, ?5, ?6, ?7, ?8, ?9 FROM tenants WHERE id = ?2",
     [DB_KEY_FIND] = KEY "WHERE id = ?1",
     [DB_KEY_LIST] = KEY "WHERE tenant = ?1 ORDER BY row",
     [DB_KEY_LIST_ALL] = KEY "ORDER BY row",

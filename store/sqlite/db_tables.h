@@ -17,6 +17,19 @@ enum status db_tenants_set_state(struct store *store, int64_t id, enum store_ten
 enum status db_tenants_delete(struct store *store, int64_t id, struct audit_record *record,
                               struct error *error);
 
+enum status db_policies_give(struct store *store, int64_t id, const char *policy,
+                             struct audit_record *record, struct error *error);
+enum status db_policies_set(struct store *store, const struct store_policy *policy,
+                            struct audit_record *records, size_t count, struct error *error);
+enum status db_policies_find(struct store *store, const char *name, struct store_policy *policy,
+                             struct error *error);
+enum status db_policies_list(struct store *store, store_policy_row *row, void *context,
+                             struct error *error);
+enum status db_policies_delete(struct store *store, const char *name, struct audit_record *record,
+                               struct error *error);
+enum status db_policies_secret(struct store *store, const char *name, const uint8_t *fresh,
+                               uint8_t *kept, struct error *error);
+
 enum status db_keys_create(struct store *store, const struct store_key *key,
                            struct audit_record *record, struct error *error);
 enum status db_keys_find(struct store *store, const char *id, struct store_key *key,

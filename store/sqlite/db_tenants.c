@@ -17,6 +17,8 @@ static enum status read_row(void *context, sqlite3_stmt *row, struct error *erro
             db_column_blob(row, 6, out->wrapped, sizeof out->wrapped, &out->wrapped_size, error);
     if (status == STATUS_OK)
         status = db_column_text(row, 7, out->note, sizeof out->note, error);
+    if (status == STATUS_OK)
+        status = db_column_text(row, 8, out->policy, sizeof out->policy, error);
     return status;
 }
 
@@ -54,7 +56,9 @@ static enum status insert_tenant(struct db *db, const struct store_tenant *tenan
     if (status == STATUS_OK)
         status = db_bind_text(insert, 7, tenant->note, error);
     if (status == STATUS_OK)
-        status = db_run(db, insert, "a tenant of this name exists", NULL, error);
+        status = db_bind_text(insert, 8, tenant->policy, error);
+    if (status == STATUS_OK)
+        status = db_run(db, insert, "a tenant of this name exists", backend_no_policy, error);
     return status;
 }
 

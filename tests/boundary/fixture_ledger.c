@@ -170,7 +170,8 @@ static void do_load(char **word) {
     int i = worker_of(word[0]);
     int payload = openat(l.store, word[4], O_RDONLY | O_CLOEXEC);
     struct message_load load = {.load = strtoull(word[1], NULL, 10),
-                                .model = strtoull(word[2], NULL, 10)};
+                                .model = strtoull(word[2], NULL, 10),
+                                .domains = MESSAGE_DOMAIN_ONNX};
     const struct message_front_payload forward = {.worker = i >= 0 ? l.workers[i].number : 0,
                                                   .load = load.load};
     struct message m;

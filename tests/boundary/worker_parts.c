@@ -36,7 +36,7 @@ static void open_model(const char *input, unsigned type, int64_t dimension) {
     const struct secret_options unlocked = {.allow_unlocked = true};
     secret_configure(&unlocked);
     const struct session_options options = {.memory = region_activation(),
-                                            .secret = region_secret()};
+                                            .secret = region_secret(MESSAGE_MEMORY_CONFIGURED)};
     size_t size = onnx_bytes_write(&bytes, model, sizeof model);
     cr_assert_gt(size, 0);
     cr_assert_eq(session_open((struct str){(const char *)model, size}, &options, &session, &error),
@@ -366,4 +366,36 @@ Test(worker, too_little_locked_memory_is_said_without_the_machine) {
     }
     cr_assert_eq(waitpid(child, &status, 0), child);
     cr_assert_eq(status, 0, "status %x", (unsigned)status);
+}
+
+/* What a policy asks for is not given up because the configuration would be content with less. */
+static int open_with_too_little(uint8_t memory) {
+    int status;
+    pid_t child = fork();
+    if (child == 0) {
+        const struct rlimit limit = {65536, 65536};
+        const struct secret_options lax = {.allow_unlocked = true};
+        struct plaintext plaintext = {0};
+        struct loading loading = {
+            .load = 7, .memory = memory, .payload = memfd_create("payload", MFD_CLOEXEC)};
+        loading.payload_bytes = (1 << 20) + 16 + 16 * 16;
+        if (geteuid() == 0 && setresuid(65534, 65534, 65534) != 0)
+            _exit(200);
+        secret_configure(&lax);
+        loading.file_key = secret_alloc(AGE_FILE_KEY_SIZE, &error);
+        if (ftruncate(loading.payload, (off_t)loading.payload_bytes) != 0 || !loading.file_key ||
+            setrlimit(RLIMIT_MEMLOCK, &limit) != 0)
+            _exit(201);
+        _exit((int)plaintext_open(&loading, 1, &plaintext, &error));
+    }
+    cr_assert_eq(waitpid(child, &status, 0), child);
+    cr_assert(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+Test(worker, a_policy_that_asks_for_better_memory_gets_it_or_refuses) {
+    /* Zeros do not decrypt: that is what is said once there is memory. */
+    cr_expect_eq(open_with_too_little(MESSAGE_MEMORY_CONFIGURED), STATUS_INVALID);
+    cr_expect_eq(open_with_too_little(MESSAGE_MEMORY_LOCKED), STATUS_UNSERVABLE);
+    cr_expect_eq(open_with_too_little(MESSAGE_MEMORY_SECRET), STATUS_UNSERVABLE);
 }

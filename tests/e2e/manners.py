@@ -402,7 +402,7 @@ class Running(unittest.TestCase):
             self.assertEqual(len(lines), len(whole.splitlines()), "no line is broken")
             self.assertLessEqual(max(map(len, lines)), columns)
             self.assertEqual("…" in shown, columns < 200)
-        self.assertEqual(plain(terminal("tenant", "list", columns=200, **self.data)[1]), whole)
+        self.assertEqual(plain(terminal("tenant", "list", columns=260, **self.data)[1]), whole)
         self.assertNotIn("…", whole)
         self.assertNotIn("\x1b", whole)
         self.assertRegex(whole, r"\bage1[a-z0-9]{58}\b")

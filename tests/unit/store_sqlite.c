@@ -168,6 +168,7 @@ Test(store_migrations, an_older_store_is_brought_forward_with_what_it_holds) {
     cr_assert_eq(version, store_version_known());
     ASSERT_OK(store_tenant_find(store, "acme", &tenant, &error));
     cr_assert_eq(tenant.created, 6);
+    cr_assert_str_eq(tenant.policy, "standard");
     ASSERT_OK(store_audit_append(store, &record, 1, NULL, 0, &error));
     store_close(store);
     store_fixture_remove(folder);

@@ -401,3 +401,87 @@ Test(tenancy, lines_of_the_admin_socket) {
     cr_assert_eq(tenancy_read_answer("{\"ok\":1}", 8, &result, &error), STATUS_INTERNAL);
     cr_assert_eq(tenancy_read_answer("nonsense", 8, &result, &error), STATUS_INTERNAL);
 }
+
+static json_t *set_policy(const char *text) {
+    return run("{s:s,s:s}", "command", "policy.set", "text", text);
+}
+
+/* Targets of the newest `count` records, newest first, one a line. */
+static void newest(int count, char *lines, size_t size) {
+    json_t *list = must(run("{s:s,s:i}", "command", "audit.list", "limit", count));
+    lines[0] = '\0';
+    for (size_t i = 0; i < json_array_size(json_object_get(list, "records")); i++) {
+        const json_t *record =
+            json_object_get(json_array_get(json_object_get(list, "records"), i), "record");
+        snprintf(lines + strlen(lines), size - strlen(lines), "%s %s\n", text(record, "action"),
+                 text(record, "target"));
+    }
+    json_decref(list);
+}
+
+Test(tenancy, a_policy_is_set_and_each_change_is_recorded) {
+    char lines[1024];
+    json_t *made = must(set_policy("name: p\nlimits: {models: 3}\nnetworks: [10.0.0.0/8]\n"));
+    cr_assert_eq(integer(made, "fields"), 2);
+    json_decref(made);
+    cr_assert_eq(told.changes[told.change_count - 1].event, TENANCY_POLICY_CHANGED);
+    newest(3, lines, sizeof lines);
+    cr_assert_str_eq(lines, "policy.set p limits.models: - -> 3\n"
+                            "policy.set p networks: added 10.0.0.0/8\n"
+                            "policy.set p\n");
+    json_decref(must(set_policy("name: p\nlimits: {models: 4}\nnetworks: [\"::/0\"]\n")));
+    newest(4, lines, sizeof lines);
+    cr_assert_str_eq(lines, "policy.set p limits.models: 3 -> 4\n"
+                            "policy.set p networks: added ::/0\n"
+                            "policy.set p networks: removed 10.0.0.0/8\n"
+                            "policy.set p\n");
+    json_t *shown = must(run("{s:s,s:s}", "command", "policy.show", "policy", "p"));
+    cr_assert_str_eq(text(json_object_get(shown, "values"), "limits.models"), "4");
+    cr_assert(strstr(text(shown, "text"), "models: 4"));
+    json_decref(shown);
+    fails(set_policy("name: p\nlimits: {models: none}\n"), STATUS_INVALID, "line 2, column 18");
+    tenancy.tls_minimum = 13;
+    fails(set_policy("name: p\ntls: 1.2\n"), STATUS_INVALID, "may only raise");
+    json_decref(must(run("{s:s,s:s}", "command", "policy.remove", "policy", "p")));
+    fails(run("{s:s,s:s}", "command", "policy.show", "policy", "p"), STATUS_NOT_FOUND, "policy");
+}
+
+Test(tenancy, a_tenant_is_given_a_policy_that_bounds_its_keys) {
+    char lines[1024];
+    json_decref(must(create("acme", UID_A)));
+    json_decref(must(set_policy("name: narrow\nscopes: [models:read]\n")));
+    fails(run("{s:s,s:s,s:s}", "command", "tenant.set-policy", "tenant", "acme", "policy", "none"),
+          STATUS_NOT_FOUND, "policy");
+    json_decref(must(run("{s:s,s:s,s:s}", "command", "tenant.set-policy", "tenant", "acme",
+                         "policy", "narrow")));
+    newest(1, lines, sizeof lines);
+    cr_assert_str_eq(lines, "tenant.set-policy acme: standard -> narrow\n");
+    fails(create_key("acme", "abcdefghijkl"), STATUS_FORBIDDEN, "does not allow infer");
+    fails(run("{s:s,s:s}", "command", "policy.remove", "policy", "narrow"), STATUS_CONFLICT,
+          "has this policy");
+    json_t *shown = must(on_tenant("tenant.show", "acme"));
+    cr_assert_str_eq(text(shown, "policy"), "narrow");
+    json_decref(shown);
+    json_t *list = must(run("{s:s}", "command", "policy.list"));
+    const json_t *rows = json_object_get(list, "policies");
+    cr_assert_eq(json_array_size(rows), 4);
+    cr_assert_eq(integer(json_array_get(rows, 3), "tenants"), 1);
+    json_decref(list);
+    json_t *other =
+        must(run("{s:s,s:s,s:s,s:s,s:s,s:s}", "command", "tenant.create", "name", "globex", "uid",
+                 UID_B, "recipient", RECIPIENT, "wrapped", "d3JhcHBlZA==", "policy", "trial"));
+    cr_assert_str_eq(text(other, "policy"), "trial");
+    json_decref(other);
+}
+
+Test(tenancy, a_key_may_be_made_for_a_client_certificate) {
+    json_decref(must(create("acme", UID_A)));
+    json_t *key =
+        must(run("{s:s,s:s,s:s,s:s,s:s,s:s}", "command", "key.create", "tenant", "acme", "id",
+                 "abcdefghijkl", "hash", HASH, "scopes", "infer", "certificate", HASH));
+    cr_assert_str_eq(text(key, "certificate"), HASH);
+    json_decref(key);
+    fails(run("{s:s,s:s,s:s,s:s,s:s,s:s}", "command", "key.create", "tenant", "acme", "id",
+              "abcdefghijkm", "hash", HASH, "scopes", "infer", "certificate", "ab"),
+          STATUS_INVALID, "certificate: must be 64 hexadecimal digits");
+}

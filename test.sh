@@ -14,8 +14,8 @@ cmake/civetweb.sh
 
 # The clients of the end-to-end tests. Without one, its tests are skipped by name.
 client=build/client-venv
-for package in 'tritonclient[http]' kserve; do
-    name=${package%%\[*}
+for package in 'tritonclient[http]' kserve openapi-spec-validator; do
+    name=$(echo "${package%%\[*}" | tr - _)
     "$client/bin/python" -c "import $name" >/dev/null 2>&1 && continue
     mkdir -p build
     [ -x "$client/bin/pip" ] || python3 -m venv "$client" || break

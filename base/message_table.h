@@ -15,6 +15,9 @@
 #define MESSAGE_TOKEN_MAX 128           /* an API key as presented */
 #define MESSAGE_REQUEST_ID_MAX 64       /* X-Request-Id */
 #define MESSAGE_CLIENT_MAX 46           /* textual IPv4 or IPv6 address */
+#define MESSAGE_TARGET_MAX 129          /* "name/version" of a model */
+#define MESSAGE_CURSOR_MAX 224          /* a row that a page ended with */
+#define MESSAGE_SCOPES_MAX 256          /* names of scopes */
 #define MESSAGE_ERROR_MAX 1024          /* a message for people */
 #define MESSAGE_HEADER_MAX (64 * 1024)  /* an age header */
 #define MESSAGE_WRAPPED_MAX 4096        /* a tenant identity, sealed to the root recipient */
@@ -137,21 +140,38 @@
 /* No: an enum status and the message to answer with. Already recorded. */
 #define MESSAGE_FIELDS_refused(F)                                                                  \
     F(U8, status, 0) F(TEXT, message, MESSAGE_ERROR_MAX) F(U32, retry_after_s, 0)
-/* The body was good: do it and record it. `header` and `payload_bytes` for an upload; `limit` and
- * `before` (a sequence number, 0 for the newest) for an audit query. */
+/* The body was good: do it and record it. `header` and `payload_bytes` for an upload. For what is
+ * listed: `limit` rows, `before` (a sequence number, 0 for the newest) or `after` (a row, as the
+ * page before named it), and filters, empty or 0 where there is none: `from` and `to` are
+ * microseconds, for usage days. `key` is also the key that is meant; `label`, `scopes`, `expires`
+ * (0: as long as its maker) are those of a new one. `ready`: only models that are. */
 #define MESSAGE_FIELDS_perform(F)                                                                  \
     F(U64, ticket, 0)                                                                              \
     F(BYTES, header, MESSAGE_HEADER_MAX)                                                           \
     F(U64, payload_bytes, 0)                                                                       \
     F(U32, limit, 0)                                                                               \
-    F(U64, before, 0)
+    F(U64, before, 0)                                                                              \
+    F(TEXT, after, MESSAGE_CURSOR_MAX)                                                             \
+    F(U64, from, 0)                                                                                \
+    F(U64, to, 0)                                                                                  \
+    F(TEXT, key, MESSAGE_NAME_MAX)                                                                 \
+    F(TEXT, model, MESSAGE_TARGET_MAX)                                                             \
+    F(TEXT, action, MESSAGE_NAME_MAX)                                                              \
+    F(TEXT, outcome, MESSAGE_NAME_MAX)                                                             \
+    F(TEXT, request, MESSAGE_REQUEST_ID_MAX)                                                       \
+    F(TEXT, label, MESSAGE_NAME_MAX)                                                               \
+    F(TEXT, scopes, MESSAGE_SCOPES_MAX)                                                            \
+    F(U64, expires, 0)                                                                             \
+    F(U8, ready, 0)
 /* Done and durable, or not (an enum status): JSON to answer with, or a message for people. */
 #define MESSAGE_FIELDS_performed(F)                                                                \
     F(U8, status, 0)                                                                               \
     F(TEXT, message, MESSAGE_ERROR_MAX)                                                            \
     F(BYTES, result, MESSAGE_RESULT_MAX)                                                           \
     F(U32, retry_after_s, 0)
-/* How it went: an enum status, units (rows of the first input), microseconds of compute. Where
+/* How it went: an enum status, units (rows of the first input), microseconds of compute, and for
+ * the statistics of inference those of reading the request, of waiting for the worker beyond its
+ * compute, and of writing the answer. Where
  * `slot_stuck` is 1 the worker did not give the slot back: it must not be reserved again. */
 #define MESSAGE_FIELDS_settle(F)                                                                   \
     F(U64, ticket, 0)                                                                              \
@@ -160,6 +180,9 @@
     F(U64, compute_us, 0)                                                                          \
     F(U64, bytes_in, 0)                                                                            \
     F(U64, bytes_out, 0)                                                                           \
+    F(U32, decode_us, 0)                                                                           \
+    F(U32, queue_us, 0)                                                                            \
+    F(U32, encode_us, 0)                                                                           \
     F(U8, slot_stuck, 0)
 /* The record is durable (STATUS_OK) or could not be written (then nothing may be answered but
  * 503). `sequence` is the record's number in the log. */
@@ -222,6 +245,14 @@
     A(RECIPIENT, MODELS_WRITE, "recipient.read")                                                   \
     A(AUDIT, AUDIT_READ, "audit.read")                                                             \
     A(UNROUTED, NONE, "unrouted")                                                                  \
-    A(METRICS, METRICS, "metrics.read")
+    A(CONFIG, MODELS_READ, "model.config")                                                         \
+    A(STATISTICS, MODELS_READ, "model.statistics")                                                 \
+    A(USAGE, USAGE_READ, "usage.read")                                                             \
+    A(KEY_READ, KEYS_WRITE, "key.read")                                                            \
+    A(KEY_CREATE, KEYS_WRITE, "key.create")                                                        \
+    A(KEY_REVOKE, KEYS_WRITE, "key.revoke")                                                        \
+    A(METRICS, METRICS, "metrics.read")                                                            \
+    A(NOT_OFFERED, NONE, "not_offered")                                                            \
+    A(MALFORMED, NONE, "request.malformed")
 
 #endif

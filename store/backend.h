@@ -81,6 +81,10 @@ struct store_backend {
     enum status (*model_list)(struct store *store, int64_t tenant, store_model_row *row,
                               void *context, struct error *error);
 
+    enum status (*model_set_unloaded)(struct store *store, int64_t tenant, const char *name,
+                                      bool unloaded, struct audit_record *record,
+                                      struct error *error);
+
     enum status (*usage_list)(struct store *store, int64_t tenant, int32_t first, int32_t last,
                               store_usage_row *row, void *context, struct error *error);
 

@@ -383,6 +383,16 @@ enum status store_model_list(struct store *store, int64_t tenant, store_model_ro
     return leave_read(store, store->backend->model_list(store, tenant, row, context, error));
 }
 
+enum status store_model_set_unloaded(struct store *store, int64_t tenant, const char *name,
+                                     bool unloaded, struct audit_record *record,
+                                     struct error *error) {
+    enum status status = enter(store, true, record, error);
+    if (status != STATUS_OK)
+        return status;
+    status = store->backend->model_set_unloaded(store, tenant, name, unloaded, record, error);
+    return leave_change(store, status, record);
+}
+
 enum status store_usage_list(struct store *store, int64_t tenant, int32_t first, int32_t last,
                              store_usage_row *row, void *context, struct error *error) {
     enum status status = enter(store, false, NULL, error);
@@ -423,6 +433,44 @@ enum status store_audit_list(struct store *store, const char *tenant_uid, uint64
         return status;
     status = store->backend->audit_list(store, tenant_uid, before, max, row, context, error);
     return leave_read(store, status);
+}
+
+struct find {
+    struct audit_filter filter;
+    size_t left; /* matches wanted */
+    uint64_t next;
+    size_t looked;
+    bool stopped; /* enough were found: not an error, but the way to end a listing */
+    store_audit_visit *row;
+    void *context;
+};
+
+static enum status consider(void *context, const struct store_audit_row *row, struct error *error) {
+    struct find *find = context;
+    find->looked++;
+    find->next = row->seq;
+    if (!audit_filter_matches(&find->filter, row))
+        return STATUS_OK;
+    enum status status = find->row(find->context, row, error);
+    if (status != STATUS_OK || --find->left)
+        return status;
+    find->stopped = true;
+    return STATUS_RATE;
+}
+
+enum status store_audit_find(struct store *store, const char *tenant_uid,
+                             const struct store_audit_filter *filter, uint64_t before, size_t scan,
+                             size_t max, store_audit_visit *row, void *context, uint64_t *next,
+                             struct error *error) {
+    struct find find = {.left = max, .row = row, .context = context};
+    enum status status = audit_filter_prepare(filter, &find.filter, error);
+    if (status == STATUS_OK && max)
+        status = store_audit_list(store, tenant_uid, before, scan, consider, &find, error);
+    if (find.stopped)
+        status = STATUS_OK;
+    if (status == STATUS_OK)
+        *next = find.stopped || find.looked == scan ? find.next : 0;
+    return status;
 }
 
 enum status store_audit_count(struct store *store, const char *tenant_uid, uint64_t *count,

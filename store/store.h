@@ -26,6 +26,7 @@
 #define STORE_STORE_H
 
 #include "base/status.h"
+#include "store/audit_filter.h"
 #include "store/audit_record.h"
 #include "store/types.h"
 
@@ -163,6 +164,10 @@ MUST_USE enum status store_model_get(struct store *store, int64_t id, struct sto
 MUST_USE enum status store_model_find(struct store *store, int64_t tenant, const char *name,
                                       const char *version, struct store_model *model,
                                       struct error *error);
+/* Note for all versions that there are of a model whether its tenant has unloaded it. */
+MUST_USE enum status store_model_set_unloaded(struct store *store, int64_t tenant, const char *name,
+                                              bool unloaded, struct audit_record *record,
+                                              struct error *error);
 /* Copy the header into out[0..capacity) and set its size; STATUS_TOO_LARGE where it does not
  * fit, which STORE_HEADER_MAX bytes rule out. */
 MUST_USE enum status store_model_header(struct store *store, int64_t id, void *out, size_t capacity,
@@ -205,6 +210,12 @@ void store_audit_observe(struct store *store, store_observer *observer, void *co
 MUST_USE enum status store_audit_list(struct store *store, const char *tenant_uid, uint64_t before,
                                       size_t max, store_audit_visit *row, void *context,
                                       struct error *error);
+/* The same, of those that match `filter`; at most `scan` records are looked at. *next is what to
+ * give as `before` to go on from there, 0 where there is nothing older. */
+MUST_USE enum status store_audit_find(struct store *store, const char *tenant_uid,
+                                      const struct store_audit_filter *filter, uint64_t before,
+                                      size_t scan, size_t max, store_audit_visit *row,
+                                      void *context, uint64_t *next, struct error *error);
 MUST_USE enum status store_audit_count(struct store *store, const char *tenant_uid, uint64_t *count,
                                        struct error *error);
 /* Size of the log: the highest seq and one, 0 where there is none. */

@@ -96,6 +96,7 @@ struct store_model {
     bool has_commitment;
     uint8_t commitment[STORE_COMMITMENT_SIZE];
     int64_t created;
+    bool unloaded; /* by its tenant: stays out of memory until it is loaded again */
 };
 
 /* What was used, by tenant, key, model and day; added to what is there. */

@@ -237,8 +237,10 @@ static void write_head(const struct exchange *e, const struct head *head, size_t
     buf_string(out, "HTTP/1.1 ");
     json_writer_u64(out, (uint64_t)head->http_status);
     write_field(out, " ", reason_of(head->http_status));
-    write_field(out,
-                "Content-Type: ", head->binary ? "application/octet-stream" : "application/json");
+    write_field(out, "Content-Type: ",
+                e->content_type && head->http_status == 200 ? e->content_type
+                : head->binary                              ? "application/octet-stream"
+                                                            : "application/json");
     write_count(out, "Content-Length: ", body_size);
     if (head->coding != COMPRESS_IDENTITY) {
         write_field(out, "Content-Encoding: ", compress_name(head->coding));
@@ -423,28 +425,39 @@ void exchange_succeed(struct exchange *e, const struct buf *body) {
         exchange_answer(e, 200, body, false, 0);
 }
 
-void exchange_perform(struct exchange *e, struct message_perform *perform) {
+bool exchange_ask(struct exchange *e, struct message_perform *perform, struct bytes *result) {
     struct message reply;
     struct error error = {0};
+    char message[MESSAGE_ERROR_MAX + 1];
     perform->ticket = e->ticket;
     e->has_ticket = false;
     if (channel_perform(&e->thread->channel, perform, &reply, &error) != STATUS_OK) {
         exchange_error(e, error.status, error.message, 0);
-        return;
+        return false;
     }
     const struct message_performed *done = &reply.performed;
     if (done->status == STATUS_OK) {
-        static const char empty[] = "{}";
-        if (done->result.size)
-            exchange_answer_json(e, 200, done->result.data, done->result.size);
-        else
-            exchange_answer_json(e, 200, empty, sizeof empty - 1);
-        return;
+        *result = done->result;
+        return true;
     }
-    char message[MESSAGE_ERROR_MAX + 1];
     if (!bytes_to_text(done->message, message, sizeof message))
         message[0] = '\0';
     exchange_error(e, (enum status)done->status, message, done->retry_after_s);
+    return false;
+}
+
+void exchange_perform(struct exchange *e, struct message_perform *perform) {
+    static const char empty[] = "{}";
+    struct bytes result;
+    if (!exchange_ask(e, perform, &result))
+        return;
+    if (result.size)
+        exchange_answer_json(e, 200, result.data, result.size);
+    else
+        exchange_answer_json(e, 200, empty, sizeof empty - 1);
+    /* The one answer that has a key's secret in it; the channel's memory stays. */
+    if (e->match.route->action == ACTION_KEY_CREATE)
+        explicit_bzero((void *)(uintptr_t)result.data, result.size);
 }
 
 void exchange_finish(struct exchange *e) {

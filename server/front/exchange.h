@@ -59,8 +59,9 @@ struct exchange {
     bool aborted;                             /* the client went away */
     bool recorded;                            /* SETTLED came, with `sequence` */
     uint64_t sequence;
-    int http_status;     /* of the answer; 0 before */
-    uint64_t bytes_sent; /* of the answer's body */
+    int http_status;          /* of the answer; 0 before */
+    const char *content_type; /* of a good answer; NULL: JSON, or binary tensors */
+    uint64_t bytes_sent;      /* of the answer's body */
 };
 
 uint64_t exchange_now_ns(void);
@@ -102,6 +103,10 @@ MUST_USE enum status exchange_settle(struct exchange *exchange, struct message_s
 void exchange_fail(struct exchange *exchange, const struct error *error);
 /* End the ticket with success, then answer with the JSON written to exchange_answer_room. */
 void exchange_succeed(struct exchange *exchange, const struct buf *body);
+/* End the ticket with PERFORM: its result, valid until the channel is used again, or false and the
+ * refusal was answered. */
+MUST_USE bool exchange_ask(struct exchange *exchange, struct message_perform *perform,
+                           struct bytes *result);
 /* End the ticket with PERFORM, then answer with its result or its refusal. */
 void exchange_perform(struct exchange *exchange, struct message_perform *perform);
 

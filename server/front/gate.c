@@ -70,6 +70,14 @@ static bool admit(struct exchange *e, const struct screen_field *fields, size_t 
     return true;
 }
 
+/* It asks with no key, and for an action that no route has. */
+void gate_report_malformed(struct front_thread *thread, const char *client) {
+    const struct message_admit message = {.action = ACTION_MALFORMED, .client = bytes_text(client)};
+    struct message reply;
+    if (channel_admit(&thread->channel, &message, &reply, NULL) == STATUS_OK)
+        message_close_descriptors(&reply);
+}
+
 static void pass(struct exchange *e, const char *version, const struct screen_field *fields,
                  size_t field_count, bool intact) {
     struct error error = {0}, unrouted = {0};
@@ -81,6 +89,7 @@ static void pass(struct exchange *e, const char *version, const struct screen_fi
         status = routes_match(e->method, e->path, &e->match, &unrouted);
     if (error.status != STATUS_OK || status == STATUS_INVALID) {
         wipe_keys(fields, field_count);
+        gate_report_malformed(e->thread, e->client);
         e->close = true;
         const struct error *why = error.status != STATUS_OK ? &error : &unrouted;
         exchange_error(e, why->status, why->message, 0);

@@ -18,4 +18,8 @@
 void gate_handle(struct exchange *exchange, const char *version, const struct screen_field *fields,
                  size_t field_count, bool intact);
 
+/* A request that is refused before its key is looked at, here or by the library: not recorded by
+ * itself, but counted by ledger with its source. */
+void gate_report_malformed(struct front_thread *thread, const char *client);
+
 #endif

@@ -22,6 +22,7 @@ struct infer {
     struct oip_area area;
     uint64_t deadline_ns;
     uint64_t units, compute_us;
+    uint64_t decoding_ns, decoded_ns, waited_ns, encoded_ns; /* when; 0: it did not come to that */
     size_t slot_used;
     bool slot_stuck;
     struct buf answer;
@@ -138,6 +139,7 @@ static enum status run(struct infer *x, struct error *error) {
     size_t json_size = OIP_JSON_ONLY;
     if (e->screen.has_json_size)
         json_size = e->screen.json_size < SIZE_MAX ? (size_t)e->screen.json_size : SIZE_MAX - 1;
+    x->decoding_ns = exchange_now_ns();
     enum status status = oip_request_parse(x->model.signature, x->body, x->size, json_size,
                                            &x->area, request, error);
     x->slot_used = x->area.touched;
@@ -151,14 +153,23 @@ static enum status run(struct infer *x, struct error *error) {
             status = status_fail(error, STATUS_DEADLINE, "the deadline passed before the run");
     }
     if (status == STATUS_OK) {
+        x->decoded_ns = exchange_now_ns();
         submit(x);
         status = wait_answer(x, error);
+        x->waited_ns = exchange_now_ns();
     }
     if (status == STATUS_OK)
         status = encode(x, error);
+    x->encoded_ns = exchange_now_ns();
     if (!x->slot_stuck)
         ring_wipe(ring, e->slot, x->slot_used);
     return status;
+}
+
+static uint32_t us_between(uint64_t from_ns, uint64_t to_ns, uint64_t less_us) {
+    uint64_t us = from_ns && to_ns > from_ns ? (to_ns - from_ns) / 1000 : 0;
+    us = us > less_us ? us - less_us : 0;
+    return us < UINT32_MAX ? (uint32_t)us : UINT32_MAX;
 }
 
 void handle_infer(struct exchange *e) {
@@ -178,6 +189,9 @@ void handle_infer(struct exchange *e) {
         .units = status == STATUS_OK ? x.units : 0,
         .compute_us = x.compute_us,
         .bytes_out = status == STATUS_OK ? x.answer.size : 0,
+        .decode_us = us_between(x.decoding_ns, x.decoded_ns, 0),
+        .queue_us = us_between(x.decoded_ns, x.waited_ns, x.compute_us),
+        .encode_us = us_between(x.waited_ns, x.encoded_ns, 0),
         .slot_stuck = x.slot_stuck,
     };
     struct error unrecorded = {0};

@@ -1,63 +1,102 @@
-/* What a tenant learns about itself: its signed recipient, its newest audit records. */
+/* What a tenant learns about itself: its signed recipient, its audit records, its usage. */
+#include "base/instant.h"
 #include "server/front/exchange.h"
 #include "server/front/handlers.h"
+#include "server/front/query.h"
 
 #include <string.h>
+#include <time.h>
 
 #define AUDIT_DEFAULT 50
-#define AUDIT_MAX 500
+#define USAGE_DEFAULT 500
+#define PAGE_MAX 500
+#define USAGE_DAYS 30
 
 void handle_tenant_recipient(struct exchange *e) {
     struct message_perform message = {0};
     exchange_perform(e, &message);
 }
 
-static bool number(const char *text, size_t size, uint64_t *out) {
-    uint64_t value = 0;
-    if (!size || size > 18)
-        return false;
-    for (size_t i = 0; i < size; i++) {
-        if (text[i] < '0' || text[i] > '9')
-            return false;
-        value = value * 10 + (uint64_t)(text[i] - '0');
-    }
-    *out = value;
-    return true;
+static struct bytes text_of(const struct query_value *value) {
+    return bytes_text(value->given ? value->text : "");
 }
 
-/* limit=N and before=SEQUENCE, each once at most. */
-static enum status parse_query(const char *query, uint64_t *limit, uint64_t *before,
-                               struct error *error) {
-    bool has_limit = false, has_before = false;
-    for (const char *at = query ? query : ""; *at;) {
-        size_t size = strcspn(at, "&");
-        if (size > 6 && memcmp(at, "limit=", 6) == 0 && !has_limit) {
-            if (!number(at + 6, size - 6, limit) || *limit < 1 || *limit > AUDIT_MAX)
-                return status_fail(error, STATUS_INVALID, "limit is a number from 1 to %d",
-                                   AUDIT_MAX);
-            has_limit = true;
-        } else if (size > 7 && memcmp(at, "before=", 7) == 0 && !has_before) {
-            if (!number(at + 7, size - 7, before))
-                return status_fail(error, STATUS_INVALID, "before is a sequence number");
-            has_before = true;
-        } else {
-            return status_fail(error, STATUS_INVALID,
-                               "the query takes limit and before, each once, as numbers");
-        }
-        at += size;
-        if (*at == '&')
-            at++;
-    }
+/* The message has room for so much; what is longer names nothing that there is. */
+static enum status fits(const struct query_value *value, size_t most, struct error *error) {
+    if (value->given && strlen(value->text) > most)
+        return status_fail(error, STATUS_INVALID, "%s: longer than %zu characters", value->name,
+                           most);
     return STATUS_OK;
 }
 
 void handle_tenant_audit(struct exchange *e) {
+    enum { LIMIT, BEFORE, KEY, MODEL, ACTION, OUTCOME, REQUEST, FROM, TO, COUNT };
+    struct query_value v[COUNT] = {{.name = "limit"},   {.name = "before"}, {.name = "key"},
+                                   {.name = "model"},   {.name = "action"}, {.name = "outcome"},
+                                   {.name = "request"}, {.name = "from"},   {.name = "to"}};
     struct error error = {0};
-    uint64_t limit = AUDIT_DEFAULT, before = 0;
-    if (parse_query(e->query, &limit, &before, &error) != STATUS_OK) {
+    uint64_t limit = AUDIT_DEFAULT, before = 0, from = 0, to = 0;
+    enum status status;
+    if ((status = query_parse(e->query, v, COUNT, &error)) ||
+        (status = query_number(&v[LIMIT], 1, PAGE_MAX, &limit, &error)) ||
+        (status = query_number(&v[BEFORE], 0, INT64_C(1) << 53, &before, &error)) ||
+        (status = query_time(&v[FROM], &from, &error)) ||
+        (status = query_time(&v[TO], &to, &error)) ||
+        (status = fits(&v[KEY], MESSAGE_NAME_MAX, &error)) ||
+        (status = fits(&v[MODEL], MESSAGE_TARGET_MAX, &error)) ||
+        (status = fits(&v[ACTION], MESSAGE_NAME_MAX, &error)) ||
+        (status = fits(&v[OUTCOME], MESSAGE_NAME_MAX, &error)) ||
+        (status = fits(&v[REQUEST], MESSAGE_REQUEST_ID_MAX, &error))) {
         exchange_fail(e, &error);
         return;
     }
-    struct message_perform message = {.limit = (uint32_t)limit, .before = before};
+    struct message_perform message = {.limit = (uint32_t)limit,
+                                      .before = before,
+                                      .from = from,
+                                      .to = v[TO].given && !to ? 1 : to,
+                                      .key = text_of(&v[KEY]),
+                                      .model = text_of(&v[MODEL]),
+                                      .action = text_of(&v[ACTION]),
+                                      .outcome = text_of(&v[OUTCOME]),
+                                      .request = text_of(&v[REQUEST])};
     exchange_perform(e, &message);
+}
+
+static int32_t today(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int32_t)(now.tv_sec / 86400);
+}
+
+void handle_tenant_usage(struct exchange *e) {
+    enum { LIMIT, AFTER, KEY, MODEL, FROM, TO, COUNT };
+    struct query_value v[COUNT] = {{.name = "limit"}, {.name = "after"}, {.name = "key"},
+                                   {.name = "model"}, {.name = "from"},  {.name = "to"}};
+    struct error error = {0};
+    uint64_t limit = USAGE_DEFAULT;
+    int32_t last = today(), first;
+    enum status status;
+    if ((status = query_parse(e->query, v, COUNT, &error)) ||
+        (status = query_number(&v[LIMIT], 1, PAGE_MAX, &limit, &error)) ||
+        (status = query_day(&v[TO], &last, &error)) ||
+        (status = fits(&v[KEY], MESSAGE_NAME_MAX, &error)) ||
+        (status = fits(&v[MODEL], MESSAGE_TARGET_MAX, &error)))
+        goto refuse;
+    first = last > USAGE_DAYS ? last - USAGE_DAYS : 0;
+    if ((status = query_day(&v[FROM], &first, &error)))
+        goto refuse;
+    if (first > last) {
+        status_fail(&error, STATUS_INVALID, "from: lies after to");
+        goto refuse;
+    }
+    struct message_perform message = {.limit = (uint32_t)limit,
+                                      .after = text_of(&v[AFTER]),
+                                      .from = (uint64_t)first,
+                                      .to = (uint64_t)last,
+                                      .key = text_of(&v[KEY]),
+                                      .model = text_of(&v[MODEL])};
+    exchange_perform(e, &message);
+    return;
+refuse:
+    exchange_fail(e, &error);
 }

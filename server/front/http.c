@@ -239,7 +239,12 @@ static enum counters_class class_of(const struct exchange *e) {
     case ACTION_SERVER_METADATA:
     case ACTION_METADATA:
     case ACTION_MODEL_READY:
+    case ACTION_CONFIG:
+    case ACTION_STATISTICS:
         return COUNTERS_METADATA;
+    case ACTION_METRICS:
+    case ACTION_NOT_OFFERED:
+        return COUNTERS_OTHER;
     case ACTION_INDEX:
     case ACTION_LOAD:
     case ACTION_UNLOAD:
@@ -310,7 +315,10 @@ static int answer_error(struct mg_connection *connection, int status, const char
     char head[512], id[TRACE_ID_SIZE + 1] = "", parent[TRACE_PARENT_SIZE + 1] = "";
     const char *text =
         "{\"error\":\"the request's head is malformed, or larger than " HEAD_MAX_TEXT " bytes\"}\n";
+    const struct mg_request_info *info = mg_get_request_info(connection);
     (void)message;
+    if (thread && info)
+        gate_report_malformed(thread, info->remote_addr);
     if (status == 411)
         text = "{\"error\":\"Content-Length is not a number\"}\n";
     else if (status == 505)

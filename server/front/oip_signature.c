@@ -211,12 +211,12 @@ static void write_ports(const struct oip_port *ports, size_t count, struct buf *
 }
 
 void oip_signature_write(const struct oip_signature *signature, const char *name,
-                         const char *version, struct buf *out) {
+                         struct bytes versions, struct buf *out) {
     buf_string(out, "{\"name\":");
     json_writer_string(out, name, strlen(name));
-    buf_string(out, ",\"versions\":[");
-    json_writer_string(out, version, strlen(version));
-    buf_string(out, "],\"platform\":\"onnx_onnxv1\",\"inputs\":[");
+    buf_string(out, ",\"versions\":");
+    buf_bytes(out, versions.data, versions.size);
+    buf_string(out, ",\"platform\":\"onnx_onnxv1\",\"inputs\":[");
     write_ports(signature->inputs, signature->input_count, out);
     buf_string(out, "],\"outputs\":[");
     write_ports(signature->outputs, signature->output_count, out);

@@ -7,6 +7,7 @@
 #define FRONT_OIP_SIGNATURE_H
 
 #include "base/buf.h"
+#include "base/message.h"
 #include "base/ring.h"
 #include "base/status.h"
 
@@ -45,9 +46,9 @@ MUST_USE enum status oip_signature_parse(const void *json, size_t size,
                                          struct oip_signature **signature, struct error *error);
 void oip_signature_free(struct oip_signature *signature);
 
-/* The answer to GET /v2/models/{name}. */
+/* The answer to GET /v2/models/{name}; `versions` is an array, as JSON. */
 void oip_signature_write(const struct oip_signature *signature, const char *name,
-                         const char *version, struct buf *out);
+                         struct bytes versions, struct buf *out);
 
 /* A shape for messages; every shape fits. */
 void oip_signature_shape_text(const int64_t *dims, size_t rank, char out[OIP_SHAPE_TEXT_MAX]);

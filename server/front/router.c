@@ -97,6 +97,12 @@ static bool pattern_matches(const char *pattern, const struct segment *segments,
         } else if (size == 3 && memcmp(at, "{v}", 3) == 0) {
             if (!take_name(&segments[i], match->version))
                 return false;
+        } else if (size == 3 && memcmp(at, "{k}", 3) == 0) {
+            if (!take_name(&segments[i], match->key))
+                return false;
+        } else if (size == 3 && memcmp(at, "{r}", 3) == 0) {
+            if (!segments[i].size)
+                return false;
         } else if (size != segments[i].size || memcmp(at, segments[i].text, size) != 0) {
             return false;
         }
@@ -121,7 +127,10 @@ enum status router_match(const struct route *table, size_t count, const char *me
             *match = found;
             return STATUS_OK;
         }
+        /* Two patterns may match one path: /v2/models/stats is also a model's name. */
         size_t used = strlen(allow);
+        if (strstr(allow, table[i].method))
+            continue;
         snprintf(allow + used, sizeof allow - used, used ? ", %s" : "%s", table[i].method);
     }
     *match = (struct route_match){0};

@@ -23,7 +23,7 @@ struct exchange;
 
 struct route {
     const char *method;
-    const char *pattern; /* `{m}` a model, `{v}` a version */
+    const char *pattern; /* `{m}` a model, `{v}` a version, `{k}` a key's id, `{r}` any segment */
     bool open;           /* no key needed; `action` is not used then */
     enum message_action action;
     /* Answers the exchange, which has been admitted (unless `open`). */
@@ -35,10 +35,12 @@ struct route_match {
     const struct route *route; /* NULL where nothing matched */
     char model[NAME_MAX_LENGTH + 1];
     char version[NAME_MAX_LENGTH + 1];
+    char key[NAME_MAX_LENGTH + 1];
     char allow[ROUTER_ALLOW_MAX]; /* methods that the path has, where only the method is wrong */
 };
 
-/* Find the route in `table`. STATUS_OK with match->route; STATUS_NOT_FOUND (no such path, or a
+/* Find the route in `table`: the first that matches, so a literal segment stands before a name that
+ * it could be taken for. STATUS_OK with match->route; STATUS_NOT_FOUND (no such path, or a
  * name that cannot be one); STATUS_METHOD with match->allow; STATUS_INVALID. */
 MUST_USE enum status router_match(const struct route *table, size_t count, const char *method,
                                   const char *path, struct route_match *match, struct error *error);

@@ -64,6 +64,13 @@ static struct worker *find(const struct workers *workers, uint32_t number) {
     return NULL;
 }
 
+size_t workers_running(struct workers *workers) {
+    pthread_mutex_lock(&workers->lock);
+    size_t count = workers->count;
+    pthread_mutex_unlock(&workers->lock);
+    return count;
+}
+
 /* Its socket does not block (launch's doing): false where the worker does not take messages. */
 static bool pass_payload(const struct worker *worker, uint64_t load, int payload) {
     struct message_worker_payload message = {.load = load};

@@ -63,6 +63,8 @@ size_t workers_poll(const struct workers *workers, struct pollfd *polls, size_t 
  * removed, and so is one that does not take a payload. Its sockets never make front wait. */
 void workers_readable(struct workers *workers, int socket, void *buffer, size_t buffer_size);
 
+size_t workers_running(struct workers *workers);
+
 /* STATUS_UNAVAILABLE where the worker is gone or did not tell of that model in time,
  * STATUS_UNSERVABLE where what it told of it is not understood. */
 MUST_USE enum status workers_borrow(struct workers *workers, uint32_t number, uint64_t model,

@@ -235,7 +235,7 @@ static bool take_key(struct ledger *ledger, struct client *client, const char *k
     }
     if (status != STATUS_UNAUTHENTICATED)
         return answer_now(client, status, error.message);
-    failures_count(ledger->failures, bytes_text(client->who));
+    failures_count(ledger->failures, bytes_text(client->who), false);
     client->keyed = false;
     client->trusted = false; /* who shows a bad key is not taken for root on this connection */
     return answer_now(client, status, "that is not a valid operator key");

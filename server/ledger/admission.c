@@ -3,8 +3,9 @@
 #include "base/buf.h"
 #include "base/log.h"
 #include "base/name.h"
-#include "server/ledger/act.h"
 #include "server/ledger/policy_gate.h"
+#include "server/ledger/statistics.h"
+#include "server/ledger/upload.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -83,8 +84,11 @@ static void admit_model(struct ledger *ledger, struct ticket *ticket, const char
         admission_refuse(ledger, ticket, status, error.message, 0);
         return;
     }
+    /* Statistics of a name are those of all its versions. */
+    if (ticket->action == ACTION_STATISTICS && !version[0])
+        ticket->model.version[0] = '\0';
     set_target(ticket, name, ticket->model.version);
-    if (ticket->action == ACTION_DELETE) {
+    if (ticket->action == ACTION_DELETE || ticket->action == ACTION_STATISTICS) {
         admission_grant(ledger, ticket);
         return;
     }
@@ -95,8 +99,17 @@ static void admit_model(struct ledger *ledger, struct ticket *ticket, const char
         admission_refuse(ledger, ticket, STATUS_UNAVAILABLE, text, 1);
         return;
     }
+    if (ticket->model.unloaded && ticket->action != ACTION_LOAD &&
+        ticket->action != ACTION_UNLOAD) {
+        char text[224];
+        snprintf(text, sizeof text, "model \"%s\" version \"%s\" is unloaded; load it first", name,
+                 ticket->model.version);
+        admission_refuse(ledger, ticket, STATUS_INVALID, text, 0);
+        return;
+    }
     /* A model that is ready is loaded on first use: being asked whether it is must not do that. */
-    if (ticket->action == ACTION_INFER || ticket->action == ACTION_METADATA)
+    if (ticket->action == ACTION_INFER || ticket->action == ACTION_METADATA ||
+        ticket->action == ACTION_CONFIG)
         workers_need(ledger, ticket);
     else
         admission_grant(ledger, ticket);
@@ -114,7 +127,7 @@ static void admit_upload(struct ledger *ledger, struct ticket *ticket, const cha
     memcpy(ticket->model_name, name, strlen(name) + 1);
     memcpy(ticket->model.version, version, strlen(version) + 1);
     set_target(ticket, name, version);
-    act_begin_upload(ledger, ticket);
+    upload_begin(ledger, ticket);
 }
 
 static void begin_record(struct ledger *ledger, struct commit_record *r, enum message_action action,
@@ -162,7 +175,7 @@ void admission_admit(struct ledger *ledger, struct link *channel,
             status_fail(&error, STATUS_UNAUTHENTICATED, "%s", status_text(STATUS_UNAUTHENTICATED));
     if (status != STATUS_OK) {
         if (status == STATUS_UNAUTHENTICATED)
-            failures_count(ledger->failures, message->client);
+            failures_count(ledger->failures, message->client, message->action == ACTION_MALFORMED);
         refuse_now(channel, status, error.message, 0);
         return;
     }
@@ -213,6 +226,7 @@ void admission_admit(struct ledger *ledger, struct link *channel,
     switch (ticket->action) {
     case ACTION_INFER:
     case ACTION_METADATA:
+    case ACTION_CONFIG:
     case ACTION_MODEL_READY:
     case ACTION_LOAD:
     case ACTION_UNLOAD:
@@ -223,11 +237,23 @@ void admission_admit(struct ledger *ledger, struct link *channel,
         admit_upload(ledger, ticket, name, version, message->content_length,
                      policy_gate_model_bytes(policy, ledger->config->limits.model_bytes));
         break;
+    case ACTION_STATISTICS:
+        if (name[0])
+            admit_model(ledger, ticket, name, version);
+        else
+            admission_grant(ledger, ticket);
+        break;
     case ACTION_SERVER_METADATA:
     case ACTION_INDEX:
     case ACTION_RECIPIENT:
     case ACTION_AUDIT:
+    case ACTION_USAGE:
+    case ACTION_KEY_READ:
+    case ACTION_KEY_CREATE:
+    case ACTION_KEY_REVOKE:
     case ACTION_METRICS:
+    case ACTION_NOT_OFFERED:
+    case ACTION_MALFORMED:
     case ACTION_UNROUTED:
     case ACTION_COUNT:
         admission_grant(ledger, ticket);
@@ -246,13 +272,14 @@ void admission_settle(struct ledger *ledger, struct link *channel,
     enum status outcome =
         message->outcome < STATUS_COUNT ? (enum status)message->outcome : STATUS_INTERNAL;
     workers_release_slot(ledger, ticket, message->slot_stuck != 0);
+    statistics_count(ledger->statistics, ticket, message);
     struct commit_record *r = &ticket->record;
     r->units = message->units;
     r->compute_us = message->compute_us;
     r->bytes_in = message->bytes_in;
     r->bytes_out = message->bytes_out;
     if (ticket->action == ACTION_UPLOAD)
-        act_abandon_upload(ledger, ticket, outcome);
+        upload_abandon(ledger, ticket, outcome);
     else
         end(ledger, ticket, outcome, NULL);
 }
@@ -286,7 +313,7 @@ void admission_channel_closed(struct ledger *ledger, struct link *channel) {
         case TICKET_OPEN:
             workers_lose_slot(ledger, ticket);
             if (ticket->action == ACTION_UPLOAD)
-                act_abandon_upload(ledger, ticket, STATUS_UNAVAILABLE);
+                upload_abandon(ledger, ticket, STATUS_UNAVAILABLE);
             else
                 end(ledger, ticket, STATUS_UNAVAILABLE, NULL);
             break;

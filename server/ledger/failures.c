@@ -10,13 +10,13 @@
 
 struct source {
     char client[MESSAGE_CLIENT_MAX + 1];
-    uint64_t count;
+    uint64_t count[2]; /* for a bad key; malformed */
 };
 
 struct failures {
     int64_t since; /* start of the minute that is counted; 0 before the first flush */
     uint32_t used;
-    uint64_t other;
+    uint64_t other[2];
     struct source sources[SOURCES_MAX];
 };
 
@@ -32,32 +32,37 @@ void failures_free(struct failures *failures) {
     free(failures);
 }
 
-void failures_count(struct failures *f, struct bytes client) {
+void failures_count(struct failures *f, struct bytes client, bool malformed) {
     char name[MESSAGE_CLIENT_MAX + 1];
     if (bytes_to_text(client, name, sizeof name)) {
         for (uint32_t i = 0; i < f->used; i++)
             if (strcmp(f->sources[i].client, name) == 0) {
-                f->sources[i].count++;
+                f->sources[i].count[malformed]++;
                 return;
             }
         if (f->used < SOURCES_MAX) {
             struct source *s = &f->sources[f->used++];
+            *s = (struct source){0};
             memcpy(s->client, name, sizeof name);
-            s->count = 1;
+            s->count[malformed] = 1;
             return;
         }
     }
-    f->other++;
+    f->other[malformed]++;
 }
 
-static void record(struct commit *commit, int64_t now_us, const char *client, uint64_t count) {
-    struct commit_record r = {.time = now_us,
-                              .action = "authentication.failed",
-                              .outcome = status_name(STATUS_UNAUTHENTICATED),
-                              .units = count};
+static void record(struct commit *commit, int64_t now_us, const char *client, bool malformed,
+                   uint64_t count) {
+    struct commit_record r = {
+        .time = now_us,
+        .action = malformed ? message_action_name(ACTION_MALFORMED) : "authentication.failed",
+        .outcome = status_name(malformed ? STATUS_INVALID : STATUS_UNAUTHENTICATED),
+        .units = count};
+    if (!count)
+        return;
     memcpy(r.client, client, strlen(client) + 1);
     if (!commit_append(commit, &r))
-        log_warn("a count of failed authentications was not recorded, the queue is full");
+        log_warn("a count of failures was not recorded, the queue is full");
 }
 
 void failures_flush(struct failures *f, struct commit *commit, int64_t now_us, bool force) {
@@ -66,10 +71,11 @@ void failures_flush(struct failures *f, struct commit *commit, int64_t now_us, b
     if (!force && now_us - f->since < MINUTE_US)
         return;
     f->since = now_us;
-    for (uint32_t i = 0; i < f->used; i++)
-        record(commit, now_us, f->sources[i].client, f->sources[i].count);
-    if (f->other)
-        record(commit, now_us, "other", f->other);
+    for (int malformed = 0; malformed < 2; malformed++) {
+        for (uint32_t i = 0; i < f->used; i++)
+            record(commit, now_us, f->sources[i].client, malformed, f->sources[i].count[malformed]);
+        record(commit, now_us, "other", malformed, f->other[malformed]);
+        f->other[malformed] = 0;
+    }
     f->used = 0;
-    f->other = 0;
 }

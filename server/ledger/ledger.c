@@ -10,6 +10,8 @@
 #include "server/ledger/admission.h"
 #include "server/ledger/policy_gate.h"
 #include "server/ledger/state.h"
+#include "server/ledger/statistics.h"
+#include "server/ledger/upload.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -337,7 +339,7 @@ static enum status open_store(struct ledger *ledger, struct error *error) {
     if (status == STATUS_OK)
         status = store_open_reader(ledger->store, &ledger->desk_reader, error);
     if (status == STATUS_OK)
-        status = act_clean_up(ledger, error);
+        status = upload_clean_up(ledger, error);
     return status;
 }
 
@@ -349,6 +351,7 @@ static enum status build(struct ledger *ledger, const struct role_start *start,
         (status = workers_new(&ledger->workers, error)) ||
         (status = boxes_new(&ledger->boxes, error)) ||
         (status = failures_new(&ledger->failures, error)) ||
+        (status = statistics_new(&ledger->statistics, error)) ||
         (status = keeper_link_new(&ledger->keeper, error)) ||
         (status = directory_new(ledger->reader, &ledger->directory, error)) ||
         (status = start_commit(ledger, ledger->store, &ledger->commit, error)) ||
@@ -393,6 +396,7 @@ out:
     directory_free(ledger.directory);
     keeper_link_free(ledger.keeper);
     failures_free(ledger.failures);
+    statistics_free(ledger.statistics);
     workers_free(ledger.workers);
     boxes_free(ledger.boxes);
     ticket_table_free(ledger.tickets);

@@ -1,6 +1,7 @@
 #include "server/ledger/operator.h"
 
 #include "base/log.h"
+#include "server/ledger/statistics.h"
 #include "tenancy/command.h"
 
 #include <errno.h>
@@ -70,6 +71,8 @@ char *operator_execute(struct ledger *ledger, struct store *store, const char *c
 void operator_settle(struct ledger *ledger, const struct operator_effect *effect) {
     if (effect->stop_tenant)
         workers_stop(ledger, effect->stop_tenant);
-    if (effect->unload_model)
+    if (effect->unload_model) {
         workers_unload(ledger, effect->unload_tenant, effect->unload_model, STATUS_NOT_FOUND);
+        statistics_forget(ledger->statistics, effect->unload_model);
+    }
 }

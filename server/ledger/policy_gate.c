@@ -125,6 +125,11 @@ static bool only_reads(enum message_action action) {
     case ACTION_INDEX:
     case ACTION_RECIPIENT:
     case ACTION_AUDIT:
+    case ACTION_CONFIG:
+    case ACTION_STATISTICS:
+    case ACTION_USAGE:
+    case ACTION_KEY_READ:
+    case ACTION_NOT_OFFERED:
     case ACTION_UNROUTED:
         return true;
     default:

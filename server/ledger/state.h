@@ -18,6 +18,8 @@
 
 #include <stdbool.h>
 
+struct statistics;
+
 struct ledger {
     const struct config *config;
     int store_folder; /* models/ID lie in here */
@@ -33,6 +35,7 @@ struct ledger {
     struct keeper_link *keeper;
     struct failures *failures;
     struct policy_gate gate;
+    struct statistics *statistics;
     struct link *launch;
     struct link *front; /* control socket; NULL while front is down */
     struct link *bell;  /* of front's mailbox; NULL without one */

@@ -303,6 +303,20 @@ bool workers_unload(struct ledger *ledger, int64_t tenant, int64_t id, enum stat
     return was_loaded;
 }
 
+void workers_unload_named(struct ledger *ledger, int64_t tenant, const char *name,
+                          enum status status) {
+    struct worker *worker = find_tenant(ledger->workers, tenant);
+    for (uint32_t i = 0; worker && i < RESIDENT_MAX; i++)
+        if (worker->models[i].used && strcmp(worker->models[i].model.name, name) == 0)
+            workers_unload(ledger, tenant, worker->models[i].model.id, status);
+}
+
+uint64_t workers_resident_bytes(struct ledger *ledger, int64_t tenant, int64_t id) {
+    struct worker *worker = find_tenant(ledger->workers, tenant);
+    const struct residency *model = worker ? find_model(worker, id) : NULL;
+    return model && model->loaded ? model->resident_bytes : 0;
+}
+
 void workers_stop(struct ledger *ledger, int64_t tenant) {
     struct worker *worker = find_tenant(ledger->workers, tenant);
     if (!worker || worker->stopping)

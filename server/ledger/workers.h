@@ -62,6 +62,11 @@ void workers_forget_waiter(struct ledger *ledger, struct ticket *ticket);
 /* Drop a model from memory; tickets that wait for it are refused with `status`. True where it was
  * resident. */
 bool workers_unload(struct ledger *ledger, int64_t tenant, int64_t model, enum status status);
+/* The same for all versions of a name. */
+void workers_unload_named(struct ledger *ledger, int64_t tenant, const char *name,
+                          enum status status);
+/* Bytes that the model takes in its worker; 0 where it is not resident. */
+uint64_t workers_resident_bytes(struct ledger *ledger, int64_t tenant, int64_t model);
 /* End a process that breaks the rules or does not answer; it is started again with back-off. */
 void workers_stop_process(struct ledger *ledger, const struct worker *worker);
 /* Give up loads that have taken too long. */

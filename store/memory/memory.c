@@ -42,6 +42,7 @@ static const struct store_backend backend = {
     .model_find = memory_models_find,
     .model_header = memory_models_header,
     .model_list = memory_models_list,
+    .model_set_unloaded = memory_models_set_unloaded,
     .usage_list = memory_audit_usage_list,
     .audit_append = memory_audit_append,
     .audit_list = memory_audit_list,

@@ -119,6 +119,29 @@ enum status memory_models_delete(struct store *store, int64_t id, struct audit_r
     return status;
 }
 
+enum status memory_models_set_unloaded(struct store *store, int64_t tenant, const char *name,
+                                       bool unloaded, struct audit_record *record,
+                                       struct error *error) {
+    struct memory_shared *shared = ((struct memory *)store)->shared;
+    struct memory_batch batch = {0};
+    pthread_mutex_lock(&shared->mutex);
+    struct memory_model *rows = shared->models.rows;
+    bool found = false;
+    for (size_t i = 0; i < shared->models.count && !found; i++)
+        found = same_name(&rows[i].row, tenant, name);
+    enum status status = found ? STATUS_OK : backend_no_model(error);
+    if (status == STATUS_OK)
+        status = memory_rows_prepare(shared, record, record ? 1 : 0, &batch, error);
+    if (status == STATUS_OK) {
+        for (size_t i = 0; i < shared->models.count; i++)
+            if (same_name(&rows[i].row, tenant, name))
+                rows[i].row.unloaded = unloaded;
+        memory_rows_publish(shared, &batch, record);
+    }
+    pthread_mutex_unlock(&shared->mutex);
+    return status;
+}
+
 enum status memory_models_get(struct store *store, int64_t id, struct store_model *model,
                               struct error *error) {
     struct memory_shared *shared = ((struct memory *)store)->shared;

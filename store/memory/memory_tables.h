@@ -72,6 +72,9 @@ enum status memory_models_header(struct store *store, int64_t id, void *out, siz
                                  size_t *size, struct error *error);
 enum status memory_models_list(struct store *store, int64_t tenant, store_model_row *row,
                                void *context, struct error *error);
+enum status memory_models_set_unloaded(struct store *store, int64_t tenant, const char *name,
+                                       bool unloaded, struct audit_record *record,
+                                       struct error *error);
 
 enum status memory_audit_usage_list(struct store *store, int64_t tenant, int32_t first,
                                     int32_t last, store_usage_row *row, void *context,

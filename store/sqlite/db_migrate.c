@@ -8,6 +8,7 @@ const struct db_migration db_migrate_table[] = {
     {2, migration_0002},
     {3, migration_0003},
     {4, migration_0004},
+    {5, migration_0005},
 };
 const int db_migrate_count = sizeof db_migrate_table / sizeof db_migrate_table[0];
 

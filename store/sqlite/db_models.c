@@ -15,6 +15,7 @@ static enum status read_row(void *context, sqlite3_stmt *row, struct error *erro
         .has_commitment = sqlite3_column_type(row, 6) != SQLITE_NULL,
         .created = sqlite3_column_int64(row, 7),
         .header_size = (size_t)sqlite3_column_int64(row, 8),
+        .unloaded = sqlite3_column_int(row, 9) != 0,
     };
     size_t commitment_size = 0;
     enum status status = db_column_text(row, 2, out->name, sizeof out->name, error);
@@ -133,6 +134,24 @@ enum status db_models_ready(struct store *store, int64_t id, const uint8_t *comm
 enum status db_models_delete(struct store *store, int64_t id, struct audit_record *record,
                              struct error *error) {
     return db_act((struct db *)store, DB_MODEL_DELETE, id, backend_no_model, record, error);
+}
+
+enum status db_models_set_unloaded(struct store *store, int64_t tenant, const char *name,
+                                   bool unloaded, struct audit_record *record,
+                                   struct error *error) {
+    struct db *db = (struct db *)store;
+    enum status status = db_begin(db, error);
+    if (status != STATUS_OK)
+        return status;
+    sqlite3_stmt *update = db_statement(db, DB_MODEL_UNLOADED, error);
+    status = update ? db_bind_integer(update, 1, tenant, error) : STATUS_UNAVAILABLE;
+    if (status == STATUS_OK)
+        status = db_bind_text(update, 2, name, error);
+    if (status == STATUS_OK)
+        status = db_bind_integer(update, 3, unloaded, error);
+    if (status == STATUS_OK)
+        status = db_run(db, update, NULL, backend_no_model, error);
+    return db_finish(db, status, record, error);
 }
 
 static enum status consider_row(void *context, sqlite3_stmt *row, struct error *error) {

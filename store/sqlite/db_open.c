@@ -51,6 +51,7 @@ static const struct store_backend backend = {
     .model_find = db_models_find,
     .model_header = db_models_header,
     .model_list = db_models_list,
+    .model_set_unloaded = db_models_set_unloaded,
     .usage_list = db_audit_usage_list,
     .audit_append = db_audit_append,
     .audit_list = db_audit_list,

@@ -6,8 +6,8 @@
 #define KEY                                                                                        \
     "SELECT id, tenant, label, hash, scopes, created, expires, revoked, certificate FROM keys "
 #define MODEL                                                                                      \
-    "SELECT id, tenant, name, version, state, payload_size, commitment, created, length(header) "  \
-    "FROM models "
+    "SELECT id, tenant, name, version, state, payload_size, commitment, created, length(header), " \
+    "unloaded FROM models "
 #define POLICY "SELECT name, text, changed FROM policies "
 #define RECORD "SELECT seq, time, leaf, record FROM audit "
 
@@ -72,6 +72,7 @@ const char *const db_statements_sql[DB_STATEMENTS] = {
     [DB_MODEL_HEADER] = "SELECT header FROM models WHERE id = ?1",
     [DB_MODEL_LIST] = MODEL "WHERE tenant = ?1 ORDER BY id",
     [DB_MODEL_LIST_ALL] = MODEL "ORDER BY id",
+    [DB_MODEL_UNLOADED] = "UPDATE models SET unloaded = ?3 WHERE tenant = ?1 AND name = ?2",
 
     [DB_USAGE_ADD] =
         "INSERT INTO usage (tenant, day, key, model, requests, errors, compute_us, bytes_in, "

@@ -43,6 +43,7 @@ enum db_statement {
     DB_MODEL_HEADER,
     DB_MODEL_LIST,
     DB_MODEL_LIST_ALL,
+    DB_MODEL_UNLOADED,
     DB_USAGE_ADD,
     DB_USAGE_LIST,
     DB_AUDIT_INSERT,

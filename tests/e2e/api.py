@@ -19,8 +19,8 @@ ROUTES = [
     ("POST", "/v2/models/m/infer", "infer", {"inputs": QUESTION}),
     ("POST", "/v2/models/m/versions/1/infer", "infer", {"inputs": QUESTION}),
     ("POST", "/v2/repository/index", "models:read", {}),
-    ("POST", "/v2/repository/models/m/load", "models:write", {}),
     ("POST", "/v2/repository/models/m/unload", "models:write", {}),
+    ("POST", "/v2/repository/models/m/load", "models:write", {}),
     ("GET", "/v1/recipient", "models:write", None),
     ("GET", "/v1/audit", "audit:read", None),
 ]
@@ -109,7 +109,9 @@ class Api(unittest.TestCase):
         answer = self.server.infer("acme", "life", QUESTION).json
         self.assertEqual((answer["model_name"], answer["model_version"]), ("life", "2"))
         self.assertEqual(self.ask("POST", "/v2/repository/models/life/unload", {}, "acme").status, 200)
-        self.assertEqual(self.server.infer("acme", "life", QUESTION).status, 200, "loads on first use")
+        self.assertEqual(self.server.infer("acme", "life", QUESTION).status, 400, "stays unloaded")
+        self.assertEqual(self.ask("POST", "/v2/repository/models/life/load", {}, "acme").status, 200)
+        self.assertEqual(self.server.infer("acme", "life", QUESTION).status, 200)
         self.assertEqual(self.ask("DELETE", path, None, "acme").status, 200)
         self.assertEqual(self.ask("DELETE", path, None, "acme").status, 404)
         self.assertEqual(self.ask("GET", "/v2/models/life/versions/1", None, "acme").status, 404)

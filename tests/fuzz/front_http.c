@@ -1,9 +1,12 @@
 /* libFuzzer target: what the front reads of HTTP before a body is decoded. The first byte chooses
- * between the screen of the headers, the router with the real table, and the split of an upload. */
+ * between the screen of the headers, the router with the real table, a query, and the split of an
+ * upload. */
 #include <strings.h>
 
+#include "base/instant.h"
 #include "base/name.h"
 #include "server/front/handlers.h"
+#include "server/front/query.h"
 #include "server/front/routes.h"
 #include "server/front/screen.h"
 #include "server/front/upload_split.h"
@@ -28,6 +31,18 @@ UNREACHED(handle_repository_delete)
 UNREACHED(handle_upload)
 UNREACHED(handle_tenant_recipient)
 UNREACHED(handle_tenant_audit)
+UNREACHED(handle_tenant_usage)
+UNREACHED(handle_model_config)
+UNREACHED(handle_model_statistics)
+UNREACHED(handle_key_list)
+UNREACHED(handle_key_show)
+UNREACHED(handle_key_create)
+UNREACHED(handle_key_revoke)
+UNREACHED(handle_never_memory)
+UNREACHED(handle_never_trace)
+UNREACHED(handle_never_logging)
+UNREACHED(handle_openapi)
+UNREACHED(handle_metrics)
 
 /* --- headers ------------------------------------------------------------------------------- */
 
@@ -96,6 +111,10 @@ static void expand(const struct route_match *match, char out[ROUTER_PATH_MAX]) {
             name = match->model;
         else if (strncmp(at, "{v}", 3) == 0)
             name = match->version;
+        else if (strncmp(at, "{k}", 3) == 0)
+            name = match->key;
+        else if (strncmp(at, "{r}", 3) == 0)
+            name = "r"; /* any segment does, and is not kept */
         if (name) {
             FUZZ_REQUIRE(name_valid(name, strlen(name)));
             memcpy(out + n, name, strlen(name));
@@ -120,16 +139,50 @@ static void fuzz_router(const uint8_t *data, size_t size) {
         char plain[ROUTER_PATH_MAX];
         FUZZ_REQUIRE(strcmp(match.route->method, method) == 0);
         expand(&match, plain);
-        FUZZ_REQUIRE(strchr(path, '%') || strcmp(path, plain) == 0);
+        FUZZ_REQUIRE(strchr(path, '%') || strstr(match.route->pattern, "{r}") ||
+                     strcmp(path, plain) == 0);
         FUZZ_REQUIRE(routes_match(method, plain, &again, &error) == STATUS_OK);
         FUZZ_REQUIRE(again.route == match.route && strcmp(again.model, match.model) == 0 &&
-                     strcmp(again.version, match.version) == 0);
+                     strcmp(again.version, match.version) == 0 &&
+                     strcmp(again.key, match.key) == 0);
     } else {
         FUZZ_REQUIRE(status == STATUS_INVALID || status == STATUS_NOT_FOUND ||
                      status == STATUS_METHOD);
         FUZZ_REQUIRE(fuzz_explained(error.message, sizeof error.message));
         FUZZ_REQUIRE(status != STATUS_METHOD || match.allow[0]);
     }
+    free(text);
+}
+
+/* --- queries ------------------------------------------------------------------------------- */
+
+static void fuzz_query(const uint8_t *data, size_t size) {
+    char *text = fuzz_text(data, size);
+    struct query_value v[3] = {{.name = "limit"}, {.name = "from"}, {.name = "day"}};
+    struct error error;
+    uint64_t number = 77, time = 77;
+    int32_t day = 77;
+    memset(&error, 0xa5, sizeof error);
+    enum status status = query_parse(text, v, 3, &error);
+    if (status == STATUS_OK) {
+        for (size_t i = 0; i < 3; i++)
+            FUZZ_REQUIRE(!v[i].given || (v[i].text[0] && strlen(v[i].text) <= QUERY_VALUE_MAX));
+        if ((status = query_number(&v[0], 5, 99, &number, &error)) == STATUS_OK)
+            FUZZ_REQUIRE(number >= 5 && number <= 99);
+        else
+            FUZZ_REQUIRE(number == 77);
+        if (status == STATUS_OK && (status = query_time(&v[1], &time, &error)) != STATUS_OK)
+            FUZZ_REQUIRE(time == 77);
+        if (status == STATUS_OK && (status = query_day(&v[2], &day, &error)) == STATUS_OK &&
+            v[2].given) {
+            char again[INSTANT_TEXT_SIZE];
+            instant_format_day(day, again);
+            FUZZ_REQUIRE(strcmp(again, v[2].text) == 0);
+        }
+    }
+    if (status != STATUS_OK)
+        FUZZ_REQUIRE(status == STATUS_INVALID &&
+                     fuzz_explained(error.message, sizeof error.message));
     free(text);
 }
 
@@ -197,6 +250,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     switch (data[0]) {
     case 'P':
         fuzz_router(copy, size - 1);
+        break;
+    case 'Q':
+        fuzz_query(copy, size - 1);
         break;
     case 'U':
         fuzz_upload(copy, size - 1);

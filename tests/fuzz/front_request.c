@@ -115,7 +115,7 @@ static void fuzz_signature(const uint8_t *data, size_t size) {
     size_t room = 128 * 1024 + 8 * size;
     struct buf out = buf_of(malloc(room), room);
     FUZZ_REQUIRE(out.data != NULL);
-    oip_signature_write(signature, "model", "1", &out);
+    oip_signature_write(signature, "model", bytes_text("[\"1\"]"), &out);
     FUZZ_REQUIRE(!out.failed);
     FUZZ_REQUIRE(oip_signature_parse(out.data, out.size, &again, &error) == STATUS_OK);
     FUZZ_REQUIRE(again->input_count == signature->input_count &&

@@ -469,7 +469,7 @@ Test(front_oip, bad_signatures_are_refused) {
     struct oip_signature *s = parse_signature(signature_json);
     char out[1024] = {0};
     struct buf b = buf_of(out, sizeof out - 1);
-    oip_signature_write(s, "m", "2", &b);
+    oip_signature_write(s, "m", bytes_text("[\"2\"]"), &b);
     cr_expect_str_eq(out, "{\"name\":\"m\",\"versions\":[\"2\"],\"platform\":\"onnx_onnxv1\","
                           "\"inputs\":[{\"name\":\"x\",\"datatype\":\"FP32\",\"shape\":[-1,3]},"
                           "{\"name\":\"t\",\"datatype\":\"BYTES\",\"shape\":[2]}],\"outputs\":["

@@ -284,11 +284,11 @@ Test(failures, are_counted_per_source_and_recorded_as_counts) {
     cr_assert_eq(failures_new(&failures, &e), STATUS_OK);
     failures_flush(failures, commit, 1000, false);
     for (int i = 0; i < 500; i++)
-        failures_count(failures, bytes_text("192.0.2.1"));
+        failures_count(failures, bytes_text("192.0.2.1"), i % 5 == 0);
     char source[32];
     for (int i = 0; i < 1000; i++) {
         snprintf(source, sizeof source, "198.51.100.%d/%d", i % 256, i);
-        failures_count(failures, bytes_text(source));
+        failures_count(failures, bytes_text(source), false);
     }
     failures_flush(failures, commit, 2000, false);
     cr_assert_eq(store_audit_count(store, NULL, &count, &e), STATUS_OK);
@@ -297,6 +297,8 @@ Test(failures, are_counted_per_source_and_recorded_as_counts) {
     failures_free(failures);
     commit_stop(commit);
     cr_assert_eq(store_audit_count(store, NULL, &count, &e), STATUS_OK);
-    cr_expect_eq(count, 257, "256 sources and the others together, not 1,500 records");
+    cr_expect_eq(count, 258,
+                 "256 sources, one of them of both kinds, and the others together, not 1,500 "
+                 "records");
     store_close(store);
 }

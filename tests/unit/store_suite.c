@@ -478,6 +478,125 @@ STORE_TEST(records_are_listed_newest_first) {
     cr_assert_eq(count, 10);
 }
 
+/* Twelve records of two tenants; their seqs are 0 to 11, "a" has the even ones. */
+static void add_searchable(struct store *store) {
+    static const char *const actions[] = {"model.infer", "model.infer", "key.create"};
+    static const char *const targets[] = {"digits/1", "digits-2/1", "digits"};
+    for (int i = 0; i < 12; i++) {
+        struct audit_record r = store_fixture_record(i % 2 ? "b" : "a");
+        r.time = FIXTURE_NOW + i;
+        r.key = i < 6 ? "key1" : "key2";
+        r.action = actions[i / 2 % 3];
+        r.target = targets[i / 2 % 3];
+        r.outcome = i % 4 ? "ok" : "invalid";
+        r.request = i == 4 ? "a\"b,\\\",\"key\":\"key9\"" : "plain";
+        ASSERT_OK(store_audit_append(store, &r, 1, NULL, 0, &error));
+    }
+}
+
+/* The seqs that a filter finds, newest first, as digits of base 16. */
+static unsigned found(struct store *store, struct store_audit_filter filter) {
+    struct seen seen = {0};
+    uint64_t next = 99;
+    unsigned all = 0;
+    ASSERT_OK(store_audit_find(store, "a", &filter, UINT64_MAX, 100, 50, see_record, &seen, &next,
+                               &error));
+    cr_assert_eq(next, 0);
+    for (size_t i = 0; i < seen.count; i++)
+        all = all * 16 + (unsigned)seen.seqs[i];
+    return all;
+}
+#define FOUND(...) found(store, (struct store_audit_filter){__VA_ARGS__})
+
+STORE_TEST(records_are_found_by_what_stands_in_them) {
+    add_searchable(store);
+    cr_expect_eq(FOUND(0), 0xa86420);
+    cr_expect_eq(FOUND(.key = "key1"), 0x420);
+    cr_expect_eq(FOUND(.key = "key"), 0);
+    cr_expect_eq(FOUND(.action = "model.infer"), 0x8620);
+    cr_expect_eq(FOUND(.outcome = "invalid"), 0x840);
+    cr_expect_eq(FOUND(.outcome = "invalid", .action = "key.create"), 0x4);
+    cr_expect_eq(FOUND(.model = "digits"), 0x60, "not digits-2, and not the key of that name");
+    cr_expect_eq(FOUND(.model = "digits/1"), 0x60);
+    cr_expect_eq(FOUND(.model = "digits/"), 0);
+    cr_expect_eq(FOUND(.model = "digits-2"), 0x82);
+    cr_expect_eq(FOUND(.from = FIXTURE_NOW + 4), 0xa864);
+    cr_expect_eq(FOUND(.to = FIXTURE_NOW + 4), 0x20);
+    cr_expect_eq(FOUND(.from = FIXTURE_NOW + 2, .to = FIXTURE_NOW + 3), 0x2);
+    cr_expect_eq(FOUND(.request = "plain"), 0xa8620);
+    cr_expect_eq(FOUND(.request = "a\"b,\\\",\"key\":\"key9\""), 0x4);
+    cr_expect_eq(FOUND(.key = "key9"), 0, "what stands inside a text is no member");
+    cr_expect_eq(FOUND(.outcome = "ok\",\"request\":\"plain"), 0);
+    struct seen seen = {0};
+    uint64_t next = 7;
+    const struct store_audit_filter bad = {.action = "\xff"};
+    ASSERT_STATUS(
+        store_audit_find(store, "a", &bad, UINT64_MAX, 9, 9, see_record, &seen, &next, &error),
+        STATUS_INVALID);
+    cr_expect_eq(next, 7);
+}
+
+STORE_TEST(a_search_goes_on_where_it_stopped) {
+    const struct store_audit_filter filter = {.action = "model.infer"}, none = {.key = "none"};
+    struct seen seen = {0};
+    uint64_t next = UINT64_MAX;
+    add_searchable(store);
+    ASSERT_OK(
+        store_audit_find(store, "a", &filter, next, 100, 3, see_record, &seen, &next, &error));
+    cr_expect_eq(seen.count, 3);
+    cr_expect_eq(next, 2);
+    struct audit_record later = store_fixture_record("a");
+    later.action = "model.infer";
+    ASSERT_OK(store_audit_append(store, &later, 1, NULL, 0, &error));
+    ASSERT_OK(
+        store_audit_find(store, "a", &filter, next, 100, 3, see_record, &seen, &next, &error));
+    cr_expect_eq(seen.count, 4, "what is new does not move older pages");
+    cr_expect_eq(seen.seqs[3], 0);
+    cr_expect_eq(next, 0);
+
+    /* A bounded look: nothing found, and where to look on. */
+    next = UINT64_MAX;
+    int calls = 0;
+    do
+        ASSERT_OK(
+            store_audit_find(store, "a", &none, next, 2, 3, see_record, &seen, &next, &error));
+    while (++calls < 10 && next);
+    cr_expect_eq(calls, 4, "7 records, 2 at a time");
+    cr_expect_eq(seen.count, 4);
+}
+
+static enum status count_unloaded(void *context, const struct store_model *model, struct error *e) {
+    (void)e;
+    *(unsigned *)context = *(unsigned *)context * 2 + model->unloaded;
+    return STATUS_OK;
+}
+
+STORE_TEST(an_unload_is_of_all_versions_that_there_are) {
+    struct store_model model;
+    unsigned flags = 1;
+    int64_t a = add_tenant(store, 1), b = add_tenant(store, 2);
+    add_ready(store, a, "m", "1", STORE_MODEL_READY);
+    add_ready(store, b, "m", "1", STORE_MODEL_READY);
+    add_ready(store, a, "n", "1", STORE_MODEL_READY);
+    add_ready(store, a, "m", "2", STORE_MODEL_READY);
+    struct audit_record act = store_fixture_record("a");
+    ASSERT_OK(store_model_set_unloaded(store, a, "m", true, &act, &error));
+    cr_expect_eq(log_size(store), 1);
+    ASSERT_OK(store_model_list(store, 0, count_unloaded, &flags, &error));
+    cr_expect_eq(flags, 0x19, "the first and the last");
+    ASSERT_OK(store_model_find(store, a, "m", NULL, &model, &error));
+    cr_expect(model.unloaded);
+    add_ready(store, a, "m", "3", STORE_MODEL_READY);
+    ASSERT_OK(store_model_find(store, a, "m", NULL, &model, &error));
+    cr_expect(!model.unloaded, "a new version was not unloaded");
+    ASSERT_OK(store_model_set_unloaded(store, a, "m", false, NULL, &error));
+    flags = 1;
+    ASSERT_OK(store_model_list(store, 0, count_unloaded, &flags, &error));
+    cr_expect_eq(flags, 0x20);
+    ASSERT_STATUS(store_model_set_unloaded(store, b, "n", true, &act, &error), STATUS_NOT_FOUND);
+    cr_expect_eq(log_size(store), 1, "no act, no record");
+}
+
 static enum status grow_tree(void *context, uint64_t seq, const uint8_t *leaf, struct error *e) {
     struct merkle_tree *tree = context;
     if (seq != tree->size)

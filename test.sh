@@ -12,10 +12,11 @@ fi
 packaging/dependencies.sh test
 cmake/civetweb.sh
 
-# The clients of the end-to-end tests. Without one, its tests are skipped by name.
+# The clients of the end-to-end tests, and what checks descriptions of interfaces. Without one, its
+# tests are skipped by name.
 client=build/client-venv
-for package in 'tritonclient[http]' kserve openapi-spec-validator; do
-    name=$(echo "${package%%\[*}" | tr - _)
+for package in 'tritonclient[http]' kserve schemathesis openapi-spec-validator; do
+    name=$(printf '%s' "${package%%\[*}" | tr - _)
     "$client/bin/python" -c "import $name" >/dev/null 2>&1 && continue
     mkdir -p build
     [ -x "$client/bin/pip" ] || python3 -m venv "$client" || break
@@ -25,6 +26,23 @@ for package in 'tritonclient[http]' kserve openapi-spec-validator; do
         echo "$package could not be installed: its tests will be skipped"
     fi
 done
+
+# The Open Inference Protocol's published OpenAPI file, at one commit and with one hash. It is not
+# part of this repository; without it, the test that is made from it is skipped by name.
+protocol=build/oip/open_inference_rest.yaml
+protocol_from=https://raw.githubusercontent.com/kserve/open-inference-protocol/d49cc23f89d709d87b210ef9449e273ae243984e/specification/protocol/open_inference_rest.yaml
+protocol_sha256=719644d1cec52d1c98268ee16f3b75d6de7f523c6686463cbf06bf79134edbb2
+if [ ! -s "$protocol" ] && [ ! -s ../shared/oip/open_inference_rest.yaml ]; then
+    mkdir -p build/oip
+    if curl -fsS --max-time 60 -o "$protocol.part" "$protocol_from" &&
+        echo "$protocol_sha256  $protocol.part" | sha256sum --check --quiet; then
+        mv "$protocol.part" "$protocol"
+        echo "fetched $protocol"
+    else
+        rm -f "$protocol.part"
+        echo "the published protocol could not be fetched: its test will be skipped"
+    fi
+fi
 
 # build FOLDER [CMAKE ARGUMENT...]: quiet while it goes well.
 build() {

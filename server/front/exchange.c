@@ -273,8 +273,11 @@ static void write_head(const struct exchange *e, const struct head *head, size_t
 static uint8_t *compressed(struct exchange *e, const struct head *head, size_t body_size,
                            size_t *size) {
     struct error error = {0};
-    if (head->http_status != 200 || e->screen.accepts == COMPRESS_IDENTITY ||
-        body_size < COMPRESS_WORTH || strcmp(e->method, "HEAD") == 0)
+    /* Of inference alone, as Triton does: its asyncio client says on every request that it takes
+     * gzip, and decompresses no other answer. */
+    if (head->http_status != 200 || e->screen.accepts == COMPRESS_IDENTITY || !e->match.route ||
+        e->match.route->action != ACTION_INFER || body_size < COMPRESS_WORTH ||
+        strcmp(e->method, "HEAD") == 0)
         return NULL;
     /* Where it would not be smaller, it stays as it is. */
     size_t front = EXCHANGE_HEAD_MAX + ((body_size + 63) & ~(size_t)63);

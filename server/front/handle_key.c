@@ -64,6 +64,8 @@ static enum status take_text(struct json_reader *r, const char *member, char *ou
 static enum status take_scopes(struct json_reader *r, struct new_key *key, struct error *error) {
     size_t used = 0;
     enum status status = json_reader_array(r, error);
+    if (status != STATUS_OK)
+        return status_prefix(error, "scopes: ");
     for (;;) {
         char name[32];
         bool more;

@@ -50,6 +50,11 @@ void handle_tenant_audit(struct exchange *e) {
         exchange_fail(e, &error);
         return;
     }
+    if (v[FROM].given && v[TO].given && from > to) {
+        status_fail(&error, STATUS_INVALID, "from: lies after to");
+        exchange_fail(e, &error);
+        return;
+    }
     struct message_perform message = {.limit = (uint32_t)limit,
                                       .before = before,
                                       .from = from,

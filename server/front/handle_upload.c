@@ -60,7 +60,12 @@ static enum status stream(struct exchange *e, struct upload_split *split, uint64
             status = write_all(e->payload, payload, size, error);
         *payload_bytes += size;
     }
-    return status == STATUS_OK ? upload_split_end(split, error) : status;
+    if (status == STATUS_OK)
+        status = upload_split_end(split, error);
+    if (status == STATUS_OK && !*payload_bytes)
+        status = status_fail(error, STATUS_INVALID,
+                             "the model ends at its age header: no payload follows");
+    return status;
 }
 
 void handle_upload(struct exchange *e) {

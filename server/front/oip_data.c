@@ -47,8 +47,8 @@ static enum status read_flat(struct oip_sink *sink, uint64_t count, struct error
     if (closed && sink->done == count)
         return STATUS_OK;
     return status_fail(error, STATUS_INVALID,
-                       "data has %s%" PRIu64 " elements, the shape takes %" PRIu64,
-                       closed ? "" : "more than ", sink->done, count);
+                       "data has %s%" PRIu64 " element%s, the shape takes %" PRIu64,
+                       closed ? "" : "more than ", sink->done, sink->done == 1 ? "" : "s", count);
 }
 
 /* An array that is as long as its dimension, until one is not. */

@@ -8,8 +8,12 @@ void oip_parameters_quote(const struct json_text *text, char out[OIP_QUOTED_MAX]
     size_t size;
     if (!json_text_decode(text, decoded, sizeof decoded, &size))
         snprintf(out, OIP_QUOTED_MAX, "a name of %zu bytes", text->size);
-    else
+    else {
+        for (size_t i = 0; i < size; i++) /* a zero byte would end the message */
+            if (decoded[i] < 0x20)
+                decoded[i] = '?';
         snprintf(out, OIP_QUOTED_MAX, "\"%.*s\"", (int)size, (const char *)decoded);
+    }
 }
 
 static enum status refuse(const struct json_text *member, bool repeated, struct error *error) {
@@ -26,11 +30,16 @@ static enum status refuse(const struct json_text *member, bool repeated, struct 
                        repeated ? "repeated" : "not supported");
 }
 
+static enum status open_object(struct json_reader *r, struct error *error) {
+    enum status status = json_reader_object(r, error);
+    return status == STATUS_OK ? STATUS_OK : status_prefix(error, "parameters: ");
+}
+
 /* --- of an input, of an output ------------------------------------------------------------- */
 
 enum status oip_parameters_input(struct json_reader *r, bool *has_binary_size,
                                  uint64_t *binary_size, struct error *error) {
-    enum status status = json_reader_object(r, error);
+    enum status status = open_object(r, error);
     while (status == STATUS_OK) {
         struct json_text member;
         struct json_number number;
@@ -42,7 +51,9 @@ enum status oip_parameters_input(struct json_reader *r, bool *has_binary_size,
         if (!known || *has_binary_size)
             return refuse(&member, known, error);
         status = json_reader_number(r, &number, error);
-        if (status == STATUS_OK && !json_number_u64(&number, binary_size))
+        if (status != STATUS_OK)
+            status = status_prefix(error, "binary_data_size: ");
+        else if (!json_number_u64(&number, binary_size))
             status =
                 status_fail(error, STATUS_INVALID, "binary_data_size is an integer, 0 or more");
         *has_binary_size = true;
@@ -66,7 +77,7 @@ static enum status read_classes(struct json_reader *r, uint32_t *classes, struct
 
 enum status oip_parameters_output(struct json_reader *r, struct oip_output_parameters *output,
                                   struct error *error) {
-    enum status status = json_reader_object(r, error);
+    enum status status = open_object(r, error);
     while (status == STATUS_OK) {
         struct json_text member;
         bool more;
@@ -174,7 +185,7 @@ enum status oip_parameters_request(struct json_reader *r, struct oip_request_par
     };
     const size_t count = sizeof parameters / sizeof *parameters;
     unsigned seen = 0;
-    enum status status = json_reader_object(r, error);
+    enum status status = open_object(r, error);
     while (status == STATUS_OK) {
         struct json_text member;
         size_t i = 0;

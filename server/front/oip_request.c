@@ -26,11 +26,10 @@ struct parse {
     uint64_t explicit_binary;           /* outputs whose own binary_data was given */
 };
 
-static enum status refuse_member(struct parse *p, const struct json_text *member, const char *where,
-                                 bool repeated) {
+static enum status refuse_member(struct parse *p, const struct json_text *member, bool repeated) {
     char name[OIP_QUOTED_MAX];
     oip_parameters_quote(member, name);
-    return status_fail(p->error, STATUS_INVALID, "%s: member %s is %s", where, name,
+    return status_fail(p->error, STATUS_INVALID, "member %s is %s", name,
                        repeated ? "repeated" : "unknown");
 }
 
@@ -84,7 +83,7 @@ static enum status read_shape(struct parse *p, struct json_reader *r, struct inp
                                RING_RANK_MAX);
         input->tensor.dims[input->tensor.rank++] = value;
     }
-    return status;
+    return status == STATUS_OK ? STATUS_OK : status_prefix(p->error, "shape: ");
 }
 
 /* Does the input agree with the model? Everything is known but the data. */
@@ -114,7 +113,7 @@ static enum status check_input(struct parse *p, struct input *input) {
 static enum status read_name(struct parse *p, struct json_reader *r, struct input *input) {
     enum status status = json_reader_string(r, &input->name, p->error);
     if (status != STATUS_OK)
-        return status;
+        return status_prefix(p->error, "name: ");
     input->port =
         find_port(p->signature->inputs, p->signature->input_count, &input->name, &input->index);
     if (input->port)
@@ -130,7 +129,7 @@ static enum status read_datatype(struct parse *p, struct json_reader *r, struct 
     struct json_text text;
     enum status status = json_reader_string(r, &text, p->error);
     if (status != STATUS_OK)
-        return status;
+        return status_prefix(p->error, "datatype: ");
     const struct oip_type *type =
         text.escaped ? NULL : oip_type_named((const char *)text.data, text.size);
     if (!type)
@@ -213,12 +212,12 @@ static enum status read_input_member(struct parse *p, struct json_reader *r, str
             continue;
         bool *flag = (bool *)((char *)input + members[i].flag);
         if (*flag)
-            return refuse_member(p, member, "an input", true);
+            return refuse_member(p, member, true);
         enum status status = members[i].read(p, r, input);
         *flag = true;
         return status;
     }
-    return refuse_member(p, member, "an input", false);
+    return refuse_member(p, member, false);
 }
 
 static enum status read_input(struct parse *p, struct json_reader *r) {
@@ -285,14 +284,15 @@ static enum status read_output(struct parse *p, struct json_reader *r) {
             break;
         if (json_text_is(&member, "name") && !output.has_name) {
             status = json_reader_string(r, &output.name, p->error);
+            if (status != STATUS_OK)
+                status = status_prefix(p->error, "name: ");
             output.has_name = true;
         } else if (json_text_is(&member, "parameters") && !output.has_parameters) {
             status = oip_parameters_output(r, &output.parameters, p->error);
             output.has_parameters = true;
         } else {
-            return refuse_member(p, &member, "an output",
-                                 json_text_is(&member, "name") ||
-                                     json_text_is(&member, "parameters"));
+            status = refuse_member(
+                p, &member, json_text_is(&member, "name") || json_text_is(&member, "parameters"));
         }
     }
     if (status != STATUS_OK)
@@ -340,6 +340,12 @@ static enum status read_parameters(struct parse *p, struct json_reader *r) {
     return status;
 }
 
+static enum status read_label(struct parse *p, struct json_reader *r, const char *member,
+                              struct json_text *text) {
+    enum status status = json_reader_string(r, text, p->error);
+    return status == STATUS_OK ? STATUS_OK : status_prefix(p->error, "%s", member);
+}
+
 static enum status read_top(struct parse *p, struct json_reader *r) {
     enum { ID = 1, PARAMETERS = 2, INPUTS = 4, OUTPUTS = 8, MODEL = 16, VERSION = 32 };
     unsigned seen = 0;
@@ -357,8 +363,10 @@ static enum status read_top(struct parse *p, struct json_reader *r) {
                          : json_text_is(&member, "model_name")    ? MODEL
                          : json_text_is(&member, "model_version") ? VERSION
                                                                   : 0;
-        if (!which || seen & which)
-            return refuse_member(p, &member, "the request", which != 0);
+        if (!which || seen & which) {
+            (void)!refuse_member(p, &member, which != 0);
+            return status_prefix(p->error, "the request: ");
+        }
         seen |= which;
         if (which == ID)
             status = read_id(p, r);
@@ -367,9 +375,9 @@ static enum status read_top(struct parse *p, struct json_reader *r) {
         else if (which == INPUTS)
             status = read_list(p, r, "inputs", read_input);
         else if (which == MODEL)
-            status = json_reader_string(r, &p->request->model_name, p->error);
+            status = read_label(p, r, "model_name: ", &p->request->model_name);
         else if (which == VERSION)
-            status = json_reader_string(r, &p->request->model_version, p->error);
+            status = read_label(p, r, "model_version: ", &p->request->model_version);
         else
             status = read_list(p, r, "outputs", read_output);
     }

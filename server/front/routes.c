@@ -9,6 +9,7 @@ static const struct route table[] = {
     {"GET", "/v2/health/ready", true, ACTION_UNROUTED, handle_health_ready, false},
     {"GET", "/openapi.json", true, ACTION_UNROUTED, handle_openapi, false},
     {"GET", "/v2", false, ACTION_SERVER_METADATA, handle_model_server, false},
+    {"GET", "/v2/", false, ACTION_SERVER_METADATA, handle_model_server, false},
     {"GET", "/v2/models/stats", false, ACTION_STATISTICS, handle_model_statistics, false},
     {"GET", "/v2/models/{m}", false, ACTION_METADATA, handle_model_metadata, false},
     {"GET", "/v2/models/{m}/versions/{v}", false, ACTION_METADATA, handle_model_metadata, false},

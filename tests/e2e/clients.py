@@ -5,6 +5,9 @@ tritonclient[http] and kserve's REST client ask what they ask any other server: 
 the repository index, and every example model's question in JSON and in the binary form, which has
 to come back as examples/*/answer.json says. The API key is one more header.
 
+Then every public call of tritonclient (sync and asyncio) and of kserve's client, each with the
+status that it must get. A call that a new version of a library brings fails until it is listed.
+
 Environment: STRONGROOM_URL (https://HOST:PORT), STRONGROOM_CACERT (the certificate to trust) and
 STRONGROOM_KEY (a key with models:read and infer). Without them, or without a client library, the
 tests concerned are skipped by name.
@@ -13,9 +16,11 @@ Exit status: 0 all passed, 1 something failed, 77 everything was skipped (ctest'
 """
 
 import asyncio
+import inspect
 import json
 import os
 import pathlib
+import ssl
 import sys
 import urllib.parse
 
@@ -345,8 +350,6 @@ class KserveTests:
 
     def __init__(self, server):
         try:
-            import ssl
-
             import httpx
             from kserve import InferenceRESTClient, InferInput, InferRequest, RESTConfig
         except ImportError as error:
@@ -442,6 +445,259 @@ class KserveTests:
         self.run(talk)
 
 
+LOCAL = "local"  # asks the server nothing
+OK = 200
+
+
+def triton_calls(question):
+    """(call, arguments, expected status) of tritonclient: every one that it has, in an
+    order in which they can be asked. `question` makes the tensors of the model "digits"."""
+    digits = {"model_name": "digits"}
+    return [
+        ("is_server_live", {}, OK),
+        ("is_server_ready", {}, OK),
+        ("is_model_ready", digits, OK),
+        ("is_model_ready", {"model_name": "digits", "model_version": "1"}, OK),
+        ("get_server_metadata", {}, OK),
+        ("get_server_metadata", {"query_params": {"x": "1"}}, 400),
+        ("get_model_metadata", digits, OK),
+        ("get_model_metadata", {"model_name": "digits", "model_version": "1"}, OK),
+        ("get_model_metadata", {"model_name": UNKNOWN_MODEL}, 404),
+        ("get_model_config", digits, OK),
+        ("get_model_config", {"model_name": "digits", "model_version": "1"}, OK),
+        ("get_model_config", {"model_name": UNKNOWN_MODEL}, 404),
+        ("get_model_repository_index", {}, OK),
+        ("infer", {**digits, "inputs": question()}, OK),
+        ("infer", {**digits, "inputs": question(), "model_version": "1", "request_id": "7"}, OK),
+        ("infer", {**digits, "inputs": question(), "timeout": 20000000}, OK),
+        ("infer", {**digits, "inputs": question(), "timeout": 1}, 504),
+        ("infer", {**digits, "inputs": question(), "priority": 1}, OK),
+        ("infer", {**digits, "inputs": question(), "sequence_id": 7, "sequence_start": True}, 400),
+        ("infer", {**digits, "inputs": question(), "parameters": {"temperature": 1}}, 400),
+        ("infer", {**digits, "inputs": question(), "query_params": {"x": "1"}}, 400),
+        ("infer", {**digits, "inputs": question(), "request_compression_algorithm": "gzip",
+                   "response_compression_algorithm": "gzip"}, OK),
+        ("infer", {**digits, "inputs": question(), "request_compression_algorithm": "deflate",
+                   "response_compression_algorithm": "deflate"}, OK),
+        ("infer", {"model_name": UNKNOWN_MODEL, "inputs": question()}, 404),
+        ("async_infer", {**digits, "inputs": question()}, OK),
+        ("async_infer", {"model_name": UNKNOWN_MODEL, "inputs": question()}, 404),
+        ("get_inference_statistics", {}, OK),
+        ("get_inference_statistics", digits, OK),
+        ("get_inference_statistics", {"model_name": "digits", "model_version": "1"}, OK),
+        ("get_inference_statistics", {"model_name": UNKNOWN_MODEL}, 404),
+        ("load_model", digits, OK),
+        ("load_model", {"model_name": UNKNOWN_MODEL}, 404),
+        ("load_model", {**digits, "config": '{"max_batch_size":8}'}, 400),
+        ("load_model", {**digits, "config": "{}", "files": {"file:1/model.onnx": b"onnx"}}, 400),
+        ("unload_model", digits, OK),
+        ("infer", {**digits, "inputs": question()}, 400),  # what was unloaded stays so
+        ("unload_model", {**digits, "unload_dependents": True}, OK),
+        ("unload_model", {"model_name": UNKNOWN_MODEL}, 404),
+        ("load_model", digits, OK),
+        ("infer", {**digits, "inputs": question()}, OK),
+        ("get_system_shared_memory_status", {}, 501),
+        ("get_system_shared_memory_status", {"region_name": "r"}, 501),
+        ("register_system_shared_memory", {"name": "r", "key": "/r", "byte_size": 64}, 501),
+        ("unregister_system_shared_memory", {}, 501),
+        ("unregister_system_shared_memory", {"name": "r"}, 501),
+        ("get_cuda_shared_memory_status", {}, 501),
+        ("get_cuda_shared_memory_status", {"region_name": "r"}, 501),
+        ("register_cuda_shared_memory",
+         {"name": "r", "raw_handle": b"aGFuZGxl", "device_id": 0, "byte_size": 64}, 501),
+        ("unregister_cuda_shared_memory", {}, 501),
+        ("unregister_cuda_shared_memory", {"name": "r"}, 501),
+        ("get_trace_settings", {}, 501),
+        ("get_trace_settings", digits, 501),
+        ("update_trace_settings", {"settings": {"trace_level": ["OFF"]}}, 501),
+        ("update_trace_settings", {**digits, "settings": {"trace_level": ["OFF"]}}, 501),
+        ("get_log_settings", {}, 501),
+        ("update_log_settings", {"settings": {"log_info": True}}, 501),
+        # These make and read what goes over the wire, or add headers to it: test_local_calls.
+        ("generate_request_body", None, LOCAL),
+        ("parse_response_body", None, LOCAL),
+        ("register_plugin", None, LOCAL),
+        ("plugin", None, LOCAL),
+        ("unregister_plugin", None, LOCAL),
+        ("close", None, LOCAL),
+    ]
+
+
+def public_calls(kind):
+    return {name for name, _ in inspect.getmembers(kind, callable) if not name.startswith("_")}
+
+
+def all_listed(kind, listed, absent=()):
+    """Each public call of the library is listed, and each that is listed is there."""
+    same(f"calls of {kind.__module__}.{kind.__name__}", sorted(public_calls(kind)),
+         sorted(set(listed) - set(absent)))
+
+
+class EveryTritonTests(TritonTests):
+    """Every call of tritonclient, sync and asyncio."""
+
+    def question(self, of=None):
+        array = self.digits().inputs["image"]
+        tensor = (of or self.triton).InferInput("image", list(array.shape), "FP32")
+        tensor.set_data_from_numpy(array, binary_data=True)
+        return [tensor]
+
+    def judge(self, name, arguments, expected, error, result):
+        what = f"{name}({', '.join(f'{k}={v!r}'[:40] for k, v in arguments.items())})"
+        if error is not None:
+            same(f"{what}: {error.message()!r}: status", str(error.status()), str(expected))
+            require(error.message(), f"{what}: the refusal has no message")
+        else:
+            same(f"{what}: status", OK, expected)
+            require(result is not False, f"{what}: answered no")
+
+    def test_every_call(self):
+        calls = triton_calls(self.question)
+        all_listed(self.triton.InferenceServerClient, [name for name, _, _ in calls])
+        for name, arguments, expected in calls:
+            if expected == LOCAL:
+                continue
+            error = result = None
+            try:
+                result = getattr(self.client, name)(headers=self.headers, **arguments)
+                if name == "async_infer":
+                    result = result.get_result(timeout=TIMEOUT)
+            except self.error as refusal:
+                error = refusal
+            self.judge(name, arguments, expected, error, result)
+
+    def test_every_asyncio_call(self):
+        import tritonclient.http.aio as aio
+
+        calls = triton_calls(lambda: self.question(aio))
+        all_listed(aio.InferenceServerClient, [name for name, _, _ in calls], absent=["async_infer"])
+
+        async def talk():
+            context = ssl.create_default_context(cafile=self.server.cacert)
+            async with aio.InferenceServerClient(
+                    self.server.address, ssl=True, ssl_context=context, conn_timeout=TIMEOUT) as client:
+                for name, arguments, expected in calls:
+                    if expected == LOCAL or name == "async_infer":
+                        continue
+                    error = result = None
+                    try:
+                        result = await getattr(client, name)(headers=self.headers, **arguments)
+                    except self.error as refusal:
+                        error = refusal
+                    self.judge(name, arguments, expected, error, result)
+                answers = await asyncio.gather(*[
+                    client.infer("digits", self.question(aio), headers=self.headers)
+                    for _ in range(8)])
+                for answer in answers:
+                    self.digits().check("probabilities", answer.as_numpy("probabilities"))
+
+        asyncio.run(talk())
+
+    def test_local_calls(self):
+        """A body made by the library and sent by hand, an answer read by it; a plugin's key."""
+        from tritonclient.http import InferenceServerClientPlugin
+        import http.client
+
+        kind = self.triton.InferenceServerClient
+        body, json_size = kind.generate_request_body(self.question())
+        connection = http.client.HTTPSConnection(
+            self.server.address, timeout=TIMEOUT,
+            context=ssl.create_default_context(cafile=self.server.cacert))
+        connection.request("POST", "/v2/models/digits/infer", body=body, headers={
+            **self.headers, "Inference-Header-Content-Length": str(json_size)})
+        answer = connection.getresponse()
+        same("status", answer.status, OK)
+        size = answer.getheader("Inference-Header-Content-Length")
+        result = kind.parse_response_body(answer.read(), header_length=int(size))
+        self.digits().check("probabilities", result.as_numpy("probabilities"))
+        connection.close()
+
+        class Key(InferenceServerClientPlugin):
+            def __call__(plugin, request):
+                request.headers.update(self.server.bearer)
+
+        self.client.register_plugin(Key())
+        try:
+            require(self.client.plugin() is not None, "the plugin is not kept")
+            require("name" in self.client.get_server_metadata(), "the plugin's key is not sent")
+        finally:
+            self.client.unregister_plugin()
+        self.refused(401, "without the plugin", self.client.get_server_metadata)
+
+    def test_classification(self):
+        """Triton's extension: the best classes of an output, as "value:index"."""
+        wanted = [self.triton.InferRequestedOutput("probabilities", class_count=3)]
+        found = self.infer(self.digits(), outputs=wanted).as_numpy("probabilities")
+        same("shape", list(found.shape), [1, 3])
+        first = [item.decode().split(":") for item in found[0]]
+        expected = self.digits().outputs["probabilities"][0]
+        same("classes", [int(part[1]) for part in first],
+             [int(i) for i in expected.argsort()[::-1][:3]])
+
+
+class EveryKserveTests:
+    """Every call of kserve's InferenceRESTClient. Its v1 protocol is another, which is not spoken
+    here: what asks for it gets 404 (or the library refuses it by itself)."""
+
+    def __init__(self, server):
+        self.talk = KserveTests(server)
+        self.server = server
+
+    def close(self):
+        self.talk.close()
+
+    def test_every_call(self):
+        from kserve import RESTConfig
+        from kserve.errors import UnsupportedProtocol
+
+        digits = next(e for e in self.talk.examples if e.name == "digits")
+        plain = {"inputs": [{"name": "image", "shape": [1, 1, 8, 8], "datatype": "FP32",
+                             "data": digits.inputs["image"].ravel().tolist()}]}
+        own = f"{self.server.url}/v2/models/digits/infer"
+
+        def request(binary):
+            return self.talk.request(digits, binary)
+
+        calls = [
+            ("v2", "is_server_live", {}, True),
+            ("v2", "is_server_ready", {}, True),
+            ("v2", "is_model_ready", {"model_name": "digits"}, True),
+            ("v2", "is_model_ready", {"model_name": UNKNOWN_MODEL}, False),
+            ("v2", "infer", {"data": request(False), "model_name": "digits"}, OK),
+            ("v2", "infer", {"data": request(True), "model_name": "digits"}, OK),
+            ("v2", "infer", {"data": plain, "model_name": "digits"}, OK),
+            ("v2", "infer", {"data": plain, "base_url": own, "is_graph_endpoint": True}, OK),
+            ("v2", "infer", {"data": plain, "model_name": UNKNOWN_MODEL}, 404),
+            ("v2", "infer", {"data": {"inputs": []}, "model_name": "digits"}, 400),
+            ("v2", "explain", {"model_name": "digits", "data": {}}, UnsupportedProtocol),
+            ("v1", "explain", {"model_name": "digits", "data": {}}, 404),
+            ("v1", "infer", {"data": {"instances": [[1]]}, "model_name": "digits"}, 404),
+            ("v1", "is_model_ready", {"model_name": "digits"}, 404),
+            ("v1", "is_server_live", {}, 404),
+            ("v1", "is_server_ready", {}, UnsupportedProtocol),
+        ]
+        all_listed(self.talk.make_client, [name for _, name, _, _ in calls] + ["close"])
+
+        async def all_of_them():
+            for protocol, name, arguments, expected in calls:
+                config = RESTConfig(protocol=protocol, verify=self.talk.context, timeout=TIMEOUT,
+                                    retries=0)
+                what = f"{protocol} {name}({', '.join(arguments)})"
+                options = {"base_url": self.server.url, "headers": dict(self.server.bearer),
+                           **arguments}
+                async with self.talk.make_client(config) as client:
+                    try:
+                        found = await getattr(client, name)(**options)
+                        found = found if isinstance(found, bool) else OK
+                    except self.talk.error as error:
+                        found = error.response.status_code
+                    except UnsupportedProtocol:
+                        found = UnsupportedProtocol
+                same(what, found, expected)
+
+        asyncio.run(all_of_them())
+
+
 class Tally:
     def __init__(self):
         self.passed = self.failed = self.skipped = 0
@@ -491,7 +747,7 @@ def main():
         print(f"FAIL {failure}")
         return 1
     tally = Tally()
-    for kind in (TritonTests, KserveTests):
+    for kind in (TritonTests, EveryTritonTests, KserveTests, EveryKserveTests):
         tally.group(kind, server, skip)
     print(f"{tally.passed} passed, {tally.failed} failed, {tally.skipped} skipped")
     if tally.failed:

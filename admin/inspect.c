@@ -1,4 +1,5 @@
 #include <stdio.h>
+#include <string.h>
 
 #include "admin/commands.h"
 #include "admin/model_file.h"
@@ -49,6 +50,18 @@ static json_t *describe_ports(const struct session *session, size_t count,
     return rows;
 }
 
+static void add_labels(const struct bundle *bundle, json_t *outputs) {
+    for (size_t i = 0; i < json_array_size(outputs); i++) {
+        size_t count;
+        const struct str *texts = bundle_labels(bundle, i, &count);
+        json_t *labels = texts ? json_array() : NULL;
+        for (size_t k = 0; labels && k < count; k++)
+            json_array_append_new(labels, text_of(texts[k]));
+        if (labels)
+            json_object_set_new(json_array_get(outputs, i), "labels", labels);
+    }
+}
+
 static void add_operator(void *context, struct str domain, struct str name, size_t count) {
     char key[160];
     snprintf(key, sizeof key, "%.*s%s%.*s", (int)domain.size, domain.data, domain.size ? "." : "",
@@ -62,7 +75,7 @@ static json_t *describe(struct model_file *file) {
     json_t *operators = json_object();
     session_inspect(session, &facts);
     session_operators(session, add_operator, operators);
-    return json_pack(
+    json_t *result = json_pack(
         "{s:I,s:I,s:I,s:o,s:I,s:I,s:I,s:I,s:o,s:o,s:o}", "file_bytes",
         (json_int_t)model_file_size(file), "ir_version", (json_int_t)facts.ir_version, "opset",
         (json_int_t)facts.opset, "producer", text_of(facts.producer), "nodes",
@@ -71,6 +84,11 @@ static json_t *describe(struct model_file *file) {
         describe_ports(session, session_input_count(session), session_input), "outputs",
         describe_ports(session, session_output_count(session), session_output), "operators",
         operators);
+    const char *documentation = bundle_documentation(model_file_bundle(file));
+    add_labels(model_file_bundle(file), json_object_get(result, "outputs"));
+    if (result && documentation)
+        json_object_set_new(result, "documentation", json_string(documentation));
+    return result;
 }
 
 static void print_shape(const json_t *row) {
@@ -91,6 +109,31 @@ static void print_shape(const json_t *row) {
     putchar(']');
 }
 
+/* As many as fit a line. */
+static void print_labels(const json_t *labels) {
+    const json_t *label;
+    size_t i, width = 0;
+    json_array_foreach(labels, i, label) {
+        const char *text = json_string_value(label);
+        if (i && width + strlen(text) > 40) {
+            printf(" ... (%zu labels)", json_array_size(labels));
+            return;
+        }
+        width += strlen(text) + 2;
+        printf("%s%s", i ? ", " : "  ", text);
+    }
+}
+
+/* Paragraphs of text from outside; their characters were checked when it was parsed. */
+static void print_documentation(const char *text) {
+    printf("documentation\n");
+    while (*text) {
+        size_t length = strcspn(text, "\n");
+        printf("  %.*s\n", (int)length, text);
+        text += length + (text[length] == '\n');
+    }
+}
+
 static void print_ports(const json_t *result, const char *member) {
     const json_t *row;
     size_t i;
@@ -99,6 +142,7 @@ static void print_ports(const json_t *result, const char *member) {
         printf("  %s  %s", json_string_value(json_object_get(row, "name")),
                json_string_value(json_object_get(row, "datatype")));
         print_shape(row);
+        print_labels(json_object_get(row, "labels"));
         putchar('\n');
     }
 }
@@ -115,9 +159,13 @@ static enum status inspect(struct cli *cli, struct error *error) {
         {"secret memory", "secret_bytes", OUTPUT_BYTES},
     };
     struct model_file *file = NULL;
-    enum status status = model_file_open(cli->options.positional[0], 1, &file, error);
-    if (status != STATUS_OK)
+    enum status status = model_file_open(cli->options.positional[0], &file, error);
+    if (status == STATUS_OK)
+        status = model_file_load(file, 1, error);
+    if (status != STATUS_OK) {
+        model_file_close(file);
         return status;
+    }
     json_t *result = describe(file);
     model_file_close(file);
     if (!result)
@@ -126,6 +174,8 @@ static enum status inspect(struct cli *cli, struct error *error) {
     if (status == STATUS_OK && !cli->json) {
         const char *name;
         json_t *count;
+        if (json_object_get(result, "documentation"))
+            print_documentation(json_string_value(json_object_get(result, "documentation")));
         print_ports(result, "inputs");
         print_ports(result, "outputs");
         printf("operators\n");
@@ -139,9 +189,10 @@ static enum status inspect(struct cli *cli, struct error *error) {
 
 const struct cli_command inspect_command = {
     .name = "inspect",
-    .positional = "MODEL.onnx",
+    .positional = "MODEL",
     .least = 1,
     .most = 1,
     .summary = "what a model takes, gives and is made of, and whether it can be served",
+    .help = "MODEL is an ONNX file, a bundle (.tar), or a folder with model.onnx.",
     .run = inspect,
 };

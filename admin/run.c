@@ -164,7 +164,9 @@ static enum status run(struct cli *cli, struct error *error) {
     if (status == STATUS_OK)
         status = options_number(&cli->options, "threads", 1, 256, 1, &threads, error);
     if (status == STATUS_OK)
-        status = model_file_open(cli->options.positional[0], (size_t)threads, &file, error);
+        status = model_file_open(cli->options.positional[0], &file, error);
+    if (status == STATUS_OK)
+        status = model_file_load(file, (size_t)threads, error);
     if (status != STATUS_OK)
         goto out;
     struct session *session = model_file_session(file);
@@ -209,11 +211,12 @@ static const struct options_row rows[] = {
 
 const struct cli_command run_command = {
     .name = "run",
-    .positional = "MODEL.onnx",
+    .positional = "MODEL",
     .least = 1,
     .most = 1,
     .rows = rows,
     .row_count = sizeof rows / sizeof rows[0],
     .summary = "run a model once, offline, with the engine that serves",
+    .help = "MODEL is an ONNX file, a bundle (.tar), or a folder with model.onnx.",
     .run = run,
 };

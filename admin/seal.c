@@ -18,29 +18,19 @@
 #include "crypto/secret.h"
 
 struct pipe_ends {
-    int in, out;
+    struct model_file *in;
+    int out;
     uint64_t read, written;
 };
 
 static enum status read_plain(void *context, void *data, size_t size, size_t *got,
                               struct error *error) {
     struct pipe_ends *ends = context;
-    size_t have = 0;
-    while (have < size) {
-        ssize_t n = read(ends->in, (uint8_t *)data + have, size - have);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return status_fail(error, STATUS_UNAVAILABLE, "the model cannot be read: %s",
-                               strerror(errno));
-        if (n == 0)
-            break;
-        have += (size_t)n;
-    }
-    ends->read += have;
+    enum status status = model_file_read(ends->in, data, size, got, error);
+    if (status == STATUS_OK)
+        ends->read += *got;
     progress_at(ends->read);
-    *got = have;
-    return STATUS_OK;
+    return status;
 }
 
 static enum status write_sealed(void *context, const void *data, size_t size, struct error *error) {
@@ -87,9 +77,9 @@ static enum status find_target(const struct options *options, struct fetch_targe
 
 /* Into FILE.partial, which becomes FILE once all of it is on the disk: a cut seal is never taken
  * for a whole one, and what is there is replaced only where that was asked for. */
-static enum status seal_file(const struct cli *cli, const char *in, const char *out, bool replace,
-                             const struct fetch_target *target, struct pipe_ends *ends,
-                             struct error *error) {
+static enum status seal_file(const struct cli *cli, struct model_file *in, const char *out,
+                             bool replace, const struct fetch_target *target,
+                             struct pipe_ends *ends, struct error *error) {
     struct age_recipient recipient;
     const struct age_to to = {.recipients = &recipient, .count = 1};
     char *partial = NULL;
@@ -100,11 +90,7 @@ static enum status seal_file(const struct cli *cli, const char *in, const char *
         return status;
     if (asprintf(&partial, "%s.partial", out) < 0)
         return status_fail(error, STATUS_UNAVAILABLE, "out of memory");
-    *ends = (struct pipe_ends){.in = open(in, O_RDONLY | O_CLOEXEC), .out = -1};
-    if (ends->in < 0) {
-        status = status_fail(error, STATUS_NOT_FOUND, "%s: %s", in, strerror(errno));
-        goto out;
-    }
+    *ends = (struct pipe_ends){.in = in, .out = -1};
     ends->out = open(partial, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
     if (ends->out < 0) {
         status = status_fail(error, errno == EEXIST ? STATUS_CONFLICT : STATUS_UNAVAILABLE,
@@ -112,8 +98,7 @@ static enum status seal_file(const struct cli *cli, const char *in, const char *
         goto out;
     }
     made = true;
-    struct stat plain;
-    progress_start(cli, "sealing", fstat(ends->in, &plain) == 0 ? (uint64_t)plain.st_size : 0);
+    progress_start(cli, "sealing", model_file_size(in));
     status = age_encrypt(&to, read_plain, ends, write_sealed, ends, error);
     progress_end();
     if (status == STATUS_OK && fsync(ends->out) != 0)
@@ -124,24 +109,66 @@ static enum status seal_file(const struct cli *cli, const char *in, const char *
 out:
     if (made)
         unlink(partial);
-    if (ends->in >= 0)
-        close(ends->in);
     if (ends->out >= 0)
         close(ends->out);
     free(partial);
     return status;
 }
 
-static enum status check_model(const char *path, struct error *error) {
-    struct model_file *file = NULL;
-    enum status status = model_file_open(path, 1, &file, error);
-    model_file_close(file);
+/* Opens the model, and finds out what belongs to it. The engine's memory is given back before
+ * anything is sealed. */
+static enum status open_model(const char *path, bool check, struct model_file **file,
+                              struct error *error) {
+    enum status status = model_file_open(path, file, error);
+    if (status != STATUS_OK)
+        return status;
+    if (!check)
+        return model_file_refer(*file, error);
+    status = model_file_load(*file, 1, error);
+    model_file_unload(*file);
     if (status == STATUS_INVALID || status == STATUS_UNSERVABLE)
         status_prefix(error, "the server would refuse this model (--no-check seals it anyway): ");
     return status;
 }
 
-static enum status seal(struct cli *cli, struct error *error) {
+static void add_name(void *context, const char *name) {
+    json_array_append_new(context, json_string(name));
+}
+
+/* Which files of a folder are in the bundle, and which are not. */
+static enum status add_files(const struct model_file *file, json_t *facts, struct error *error) {
+    json_t *members = json_array(), *left_out = json_array();
+    const char *name;
+    uint64_t size;
+    for (size_t i = 0; (name = model_file_member(file, i, &size)); i++)
+        json_array_append_new(members,
+                              json_pack("{s:s,s:I}", "name", name, "bytes", (json_int_t)size));
+    enum status status = model_file_left_out(file, add_name, left_out, error);
+    json_object_set_new(facts, "files", members);
+    json_object_set_new(facts, "left_out", left_out);
+    return status;
+}
+
+/* Names of the disk: control characters are not for a terminal. */
+static void print_name(const char *title, const char *name) {
+    printf("%s  ", title);
+    for (; *name; name++)
+        putchar((unsigned char)*name < 0x20 || *name == 0x7f ? '?' : *name);
+    putchar('\n');
+}
+
+static void print_files(const json_t *facts) {
+    const json_t *row;
+    size_t i;
+    json_array_foreach(json_object_get(facts, "files"), i, row)
+        print_name(i ? "     " : "files", json_string_value(json_object_get(row, "name")));
+    json_array_foreach(json_object_get(facts, "left_out"), i, row)
+        print_name(i ? "        " : "left out", json_string_value(row));
+}
+
+static enum status tell(struct cli *cli, const char *out, const struct model_file *file,
+                        const struct fetch_target *target, const struct pipe_ends *ends,
+                        struct error *error) {
     static const struct output_field fields[] = {
         {"sealed", "file", OUTPUT_TEXT},
         {"size", "sealed_bytes", OUTPUT_BYTES},
@@ -149,14 +176,41 @@ static enum status seal(struct cli *cli, struct error *error) {
         {"tenant", "tenant", OUTPUT_TEXT},
         {"uid", "uid", OUTPUT_TEXT},
     };
+    enum status status = STATUS_OK;
+    json_t *facts =
+        json_pack("{s:s,s:s,s:I,s:I}", "file", out, "recipient", target->recipient, "plain_bytes",
+                  (json_int_t)ends->read, "sealed_bytes", (json_int_t)ends->written);
+    if (!facts)
+        return status_fail(error, STATUS_UNAVAILABLE, "out of memory");
+    if (target->name[0]) {
+        json_object_set_new(facts, "tenant", json_string(target->name));
+        json_object_set_new(facts, "uid", json_string(target->uid));
+    }
+    if (model_file_is_folder(file))
+        status = add_files(file, facts, error);
+    if (status == STATUS_OK)
+        status = output_facts(cli, facts, fields, sizeof fields / sizeof fields[0], error);
+    if (status == STATUS_OK && !cli->json) {
+        print_files(facts);
+        status = output_done(error);
+    }
+    json_decref(facts);
+    return status;
+}
+
+static enum status seal(struct cli *cli, struct error *error) {
     const char *in = cli->options.positional[0];
     const char *out = options_value(&cli->options, "output");
     bool replace = options_flag(&cli->options, "force");
     struct fetch_target target = {0};
+    struct model_file *file = NULL;
     struct pipe_ends ends;
     char *own_name = NULL;
+    size_t length = strlen(in);
+    while (length > 1 && in[length - 1] == '/')
+        length--;
     if (!out) {
-        if (asprintf(&own_name, "%s.age", in) < 0)
+        if (asprintf(&own_name, "%.*s.age", (int)length, in) < 0)
             return status_fail(error, STATUS_UNAVAILABLE, "out of memory");
         out = own_name;
     }
@@ -164,24 +218,15 @@ static enum status seal(struct cli *cli, struct error *error) {
         !replace && access(out, F_OK) == 0
             ? status_fail(error, STATUS_CONFLICT, "%s exists: --force replaces it", out)
             : STATUS_OK;
-    if (status == STATUS_OK && !options_flag(&cli->options, "no-check"))
-        status = check_model(in, error);
+    if (status == STATUS_OK)
+        status = open_model(in, !options_flag(&cli->options, "no-check"), &file, error);
     if (status == STATUS_OK)
         status = find_target(&cli->options, &target, error);
     if (status == STATUS_OK)
-        status = seal_file(cli, in, out, replace, &target, &ends, error);
-    if (status == STATUS_OK) {
-        json_t *facts = json_pack("{s:s,s:s,s:I,s:I}", "file", out, "recipient", target.recipient,
-                                  "plain_bytes", (json_int_t)ends.read, "sealed_bytes",
-                                  (json_int_t)ends.written);
-        if (facts && target.name[0]) {
-            json_object_set_new(facts, "tenant", json_string(target.name));
-            json_object_set_new(facts, "uid", json_string(target.uid));
-        }
-        status = facts ? output_facts(cli, facts, fields, sizeof fields / sizeof fields[0], error)
-                       : status_fail(error, STATUS_UNAVAILABLE, "out of memory");
-        json_decref(facts);
-    }
+        status = seal_file(cli, file, out, replace, &target, &ends, error);
+    if (status == STATUS_OK)
+        status = tell(cli, out, file, &target, &ends, error);
+    model_file_close(file);
     free(own_name);
     return status;
 }
@@ -201,14 +246,17 @@ static const struct options_row rows[] = {
 
 const struct cli_command seal_command = {
     .name = "seal",
-    .positional = "MODEL.onnx",
+    .positional = "MODEL",
     .least = 1,
     .most = 1,
     .rows = rows,
     .row_count = sizeof rows / sizeof rows[0],
     .summary = "encrypt a model to a tenant's recipient",
     .help =
-        "The result is an ordinary age file. A recipient from a server is used only where its\n"
+        "MODEL is an ONNX file, a bundle (.tar), or a folder with model.onnx: then the bundle is\n"
+        "made of it, its data files, manifest.yaml and the labels that this one names, and of\n"
+        "nothing else. The result is an ordinary age file. A recipient from a server is used only "
+        "where its\n"
         "note is signed by --verifier and is for --tenant. Have both out of band. A uid is the\n"
         "surer: a name can come back for another tenant, a uid never does.",
     .run = seal,

@@ -77,6 +77,11 @@ static void explain(const char *reason, char *out, size_t size) {
 
 enum status config_report_fail(const struct config_report *report, cyaml_err_t code,
                                struct error *error) {
+    return config_report_say(report, code, "the configuration is wrong", error);
+}
+
+enum status config_report_say(const struct config_report *report, cyaml_err_t code,
+                              const char *what, struct error *error) {
     char path[CONFIG_REPORT_DEPTH * 50] = "", where[32] = "", reason[320];
     size_t length = 0;
     for (unsigned i = report->depth; i-- > 0;) {
@@ -94,6 +99,5 @@ enum status config_report_fail(const struct config_report *report, cyaml_err_t c
         snprintf(where, sizeof where,
                  code == CYAML_ERR_INVALID_KEY && report->depth ? "after line %u: " : "line %u: ",
                  report->line);
-    return status_fail(error, STATUS_INVALID, "the configuration is wrong: %s%s%s", where, path,
-                       reason);
+    return status_fail(error, STATUS_INVALID, "%s: %s%s%s", what, where, path, reason);
 }

@@ -23,7 +23,11 @@ struct config_report {
 /* A cyaml_log_fn_t; `context` is the report. */
 void config_report_collect(cyaml_log_t level, void *context, const char *format, va_list args)
     PRINTF_LIKE(3, 0);
-/* STATUS_INVALID, with the message; `code` is what libcyaml returned. */
+/* STATUS_INVALID, with the message, which begins with `what` and a colon; `code` is what libcyaml
+ * returned. */
+enum status config_report_say(const struct config_report *report, cyaml_err_t code,
+                              const char *what, struct error *error);
+/* The same, of the configuration; `code` is what libcyaml returned. */
 enum status config_report_fail(const struct config_report *report, cyaml_err_t code,
                                struct error *error);
 

@@ -15,6 +15,9 @@
 
 #include "base/checked.h"
 
+#ifndef MADV_DONTNEED_LOCKED
+#define MADV_DONTNEED_LOCKED 24 /* Linux 5.18 */
+#endif
 #ifndef MLOCK_ONFAULT
 #define MLOCK_ONFAULT 1
 #endif
@@ -22,22 +25,26 @@
 enum {
     PAGES_ASKED = 1024, /* pages whose presence is asked for at once */
     PREFAULT_THREADS = 64,
+    PARTS = 4096, /* of one region, at most: each is a mapping, of which a process has 65530 */
     SMALL_ALIGNMENT = 16,
     SMALL_HEADER = 64, /* in front of what secret_alloc returns */
 };
 
+static const size_t part_least = (size_t)256 << 10;
 static const uint64_t small_magic = UINT64_C(0x5ec4e7a110c47ed1);
 
 /* The usable bytes; a guard page lies on either side. */
 struct region {
     uint8_t *base;
     size_t size;
+    size_t part; /* of SECRET_MEMFD: each so long but the last is a file of its own */
     enum secret_kind kind;
 };
 
 struct secret_arena {
     struct region region;
     size_t used;
+    size_t given_back;
 };
 
 struct small_header {
@@ -64,20 +71,36 @@ const char *secret_kind_name(enum secret_kind kind) {
     return "unknown";
 }
 
+/* memfd_secret has no way to give back a part of one file, so what may be given back in parts is
+ * made of several. */
+static size_t part_of(size_t size) {
+    size_t part = part_least;
+    while (size / part >= PARTS)
+        part *= 2;
+    return part;
+}
+
+static bool map_memfd(uint8_t *base, size_t size) {
+    int fd = (int)syscall(SYS_memfd_secret, O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    bool ok = ftruncate(fd, (off_t)size) == 0 &&
+              mmap(base, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) != MAP_FAILED;
+    int saved = errno;
+    close(fd);
+    errno = saved;
+    return ok;
+}
+
 /* Put memory of this kind over the reserved addresses; false, with errno, where it cannot be had.
  * The reservation then may be replaced, but is still one mapping to be tried again. */
-static bool region_fill(uint8_t *base, size_t size, enum secret_kind kind) {
+static bool region_fill(uint8_t *base, size_t size, size_t part, enum secret_kind kind) {
     const int access = PROT_READ | PROT_WRITE;
     if (kind == SECRET_MEMFD) {
-        int fd = (int)syscall(SYS_memfd_secret, O_CLOEXEC);
-        if (fd < 0)
-            return false;
-        bool ok = ftruncate(fd, (off_t)size) == 0 &&
-                  mmap(base, size, access, MAP_SHARED | MAP_FIXED, fd, 0) != MAP_FAILED;
-        int saved = errno;
-        close(fd);
-        errno = saved;
-        return ok;
+        for (size_t at = 0; at < size; at += part)
+            if (!map_memfd(base + at, size - at < part ? size - at : part))
+                return false;
+        return true;
     }
     if (mmap(base, size, access, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
         return false;
@@ -101,7 +124,7 @@ static enum status region_refused(size_t size, int cause, struct error *error) {
                        (size + 1023) / 1024, strerror(cause));
 }
 
-static enum status region_map(size_t wanted, const struct secret_options *options,
+static enum status region_map(size_t wanted, bool in_parts, const struct secret_options *options,
                               struct region *region, struct error *error) {
     if (!options)
         options = &configured;
@@ -114,13 +137,14 @@ static enum status region_map(size_t wanted, const struct secret_options *option
     if (reserved == MAP_FAILED)
         return region_refused(wanted, errno, error);
     uint8_t *base = reserved + page;
+    const size_t part = in_parts ? part_of(size) : size;
     enum secret_kind last = options->only_first       ? options->first
                             : options->allow_unlocked ? SECRET_UNLOCKED
                                                       : SECRET_LOCKED;
     int cause = EPERM;
     for (enum secret_kind kind = options->first; kind <= last; kind++) {
-        if (region_fill(base, size, kind) && madvise(base, size, MADV_DONTFORK) == 0) {
-            *region = (struct region){.base = base, .size = size, .kind = kind};
+        if (region_fill(base, size, part, kind) && madvise(base, size, MADV_DONTFORK) == 0) {
+            *region = (struct region){.base = base, .size = size, .part = part, .kind = kind};
             return STATUS_OK;
         }
         cause = errno;
@@ -162,10 +186,10 @@ static void region_wipe(const struct region *region, size_t from, size_t to) {
     }
 }
 
-enum status secret_arena_new(size_t size, const struct secret_options *options,
+static enum status arena_new(size_t size, bool in_parts, const struct secret_options *options,
                              struct secret_arena **arena, struct error *error) {
     struct region region;
-    enum status status = region_map(size, options, &region, error);
+    enum status status = region_map(size, in_parts, options, &region, error);
     if (status != STATUS_OK)
         return status;
     struct secret_arena *made = calloc(1, sizeof *made);
@@ -176,6 +200,16 @@ enum status secret_arena_new(size_t size, const struct secret_options *options,
     made->region = region;
     *arena = made;
     return STATUS_OK;
+}
+
+enum status secret_arena_new(size_t size, const struct secret_options *options,
+                             struct secret_arena **arena, struct error *error) {
+    return arena_new(size, false, options, arena, error);
+}
+
+enum status secret_arena_new_in_parts(size_t size, const struct secret_options *options,
+                                      struct secret_arena **arena, struct error *error) {
+    return arena_new(size, true, options, arena, error);
 }
 
 void secret_arena_free(struct secret_arena *arena) {
@@ -251,6 +285,42 @@ void secret_arena_prefault(struct secret_arena *arena, size_t size, unsigned thr
             pthread_join(ids[i], NULL);
 }
 
+/* The whole multiples of `unit` within [from, to), the end of the region being one. */
+static void round_inwards(const struct region *region, size_t unit, size_t *from, size_t *to) {
+    *from = (*from + unit - 1) / unit * unit;
+    if (*to != region->size)
+        *to = *to / unit * unit;
+}
+
+bool secret_arena_discard(struct secret_arena *arena, const void *data, size_t size) {
+    const struct region *region = &arena->region;
+    uintptr_t at = (uintptr_t)data, base = (uintptr_t)region->base;
+    if (at < base || at - base > arena->used || size > arena->used - (at - base))
+        return false;
+    size_t from = at - base, to = from + size;
+    region_wipe(region, from, to);
+    if (to == arena->used)
+        to = region->size; /* what is left of the last page belongs to nobody */
+    round_inwards(region, region->kind == SECRET_MEMFD ? region->part : page_size(), &from, &to);
+    if (from >= to)
+        return true;
+    bool gone = false;
+    if (region->kind == SECRET_MEMFD) /* no access: a read of what is gone shall not go unseen */
+        gone = mmap(region->base + from, to - from, PROT_NONE,
+                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) != MAP_FAILED &&
+               madvise(region->base + from, to - from, MADV_DONTFORK) == 0;
+    else
+        gone = madvise(region->base + from, to - from,
+                       region->kind == SECRET_LOCKED ? MADV_DONTNEED_LOCKED : MADV_DONTNEED) == 0;
+    if (gone)
+        arena->given_back += to - from;
+    return true;
+}
+
+size_t secret_arena_held(const struct secret_arena *arena) {
+    return arena->region.size - arena->given_back;
+}
+
 size_t secret_arena_size(const struct secret_arena *arena) {
     return arena->region.size;
 }
@@ -275,7 +345,7 @@ void *secret_alloc(size_t size, struct error *error) {
         return NULL;
     }
     struct region region;
-    if (region_map(whole, NULL, &region, error) != STATUS_OK)
+    if (region_map(whole, false, NULL, &region, error) != STATUS_OK)
         return NULL;
     /* At the end of the region, so that an overrun meets the guard page at once. */
     uint8_t *secret = region.base + region.size - room;
@@ -324,7 +394,7 @@ void secret_probe(struct secret_probe *probe) {
         found.lock_limit = limit.rlim_cur;
     const struct secret_options strict = {0};
     struct region region;
-    if (region_map(1, &strict, &region, NULL) == STATUS_OK) {
+    if (region_map(1, false, &strict, &region, NULL) == STATUS_OK) {
         found.obtained = true;
         found.kind = region.kind;
         region_unmap(&region);

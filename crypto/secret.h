@@ -47,6 +47,10 @@ struct secret_arena;
  * STATUS_INVALID on a size of 0 or one that overflows. */
 MUST_USE enum status secret_arena_new(size_t size, const struct secret_options *options,
                                       struct secret_arena **arena, struct error *error);
+/* The same, made of a few thousand parts at most, so that secret_arena_discard can give memory
+ * back. Each part is a mapping of the process (vm.max_map_count): for what will be discarded. */
+MUST_USE enum status secret_arena_new_in_parts(size_t size, const struct secret_options *options,
+                                               struct secret_arena **arena, struct error *error);
 /* Wipe and unmap. NULL is fine. */
 void secret_arena_free(struct secret_arena *arena);
 
@@ -63,7 +67,13 @@ void secret_arena_reset(struct secret_arena *arena);
  * that are there already keep what they hold. */
 void secret_arena_prefault(struct secret_arena *arena, size_t size, unsigned threads);
 
+/* Wipe these bytes of an allocation, and give their memory back where that goes: whole parts of
+ * memfd_secret, whole pages of the other kinds.
+ * Nobody may read or write them from then on, or fault them in. Bytes outside of the arena's
+ * allocations are left alone: false. */
+bool secret_arena_discard(struct secret_arena *arena, const void *data, size_t size);
 size_t secret_arena_size(const struct secret_arena *arena); /* bytes it can hold */
+size_t secret_arena_held(const struct secret_arena *arena); /* the same, less what was given back */
 size_t secret_arena_used(const struct secret_arena *arena); /* bytes allocated, padding counted */
 enum secret_kind secret_arena_kind(const struct secret_arena *arena);
 

@@ -119,7 +119,7 @@ static enum status check_opsets(const struct load_context *c) {
 struct call_frame {
     struct op_ctx ctx;
     const struct value **in;
-    bool *in_constant;
+    bool *in_constant, *packed;
     struct value *out;
 };
 
@@ -127,8 +127,9 @@ static enum status make_frame(const struct load_context *c, const struct node *n
                               struct call_frame *f) {
     f->in = arena_array(c->scratch, n->input_count, sizeof *f->in);
     f->in_constant = arena_array(c->scratch, n->input_count, sizeof *f->in_constant);
+    f->packed = arena_array(c->scratch, n->input_count, sizeof *f->packed);
     f->out = arena_array(c->scratch, n->output_count, sizeof *f->out);
-    if (!f->in || !f->in_constant || !f->out)
+    if (!f->in || !f->in_constant || !f->packed || !f->out)
         return arena_exhausted(c->scratch, n->input_count * sizeof *f->in, c->error);
     for (size_t i = 0; i < n->input_count; i++) {
         if (n->inputs[i] < 0)
@@ -140,6 +141,7 @@ static enum status make_frame(const struct load_context *c, const struct node *n
     f->ctx = (struct op_ctx){.node = n,
                              .in = f->in,
                              .in_constant = f->in_constant,
+                             .packed = f->packed,
                              .out = f->out,
                              .in_count = n->input_count,
                              .out_count = n->output_count,
@@ -255,22 +257,28 @@ static enum status mark_dead(const struct load_context *c, struct graph *g) {
 
 /* Sizes first (`measure`), then the packing itself. */
 static enum status prepare_all(const struct load_context *c, const struct graphs *all, bool measure,
-                               size_t *need) {
+                               size_t *need, struct spent *spent) {
     enum status s = STATUS_OK;
     for (size_t at = 0; at < all->count; at++)
         for (size_t k = 0; s == STATUS_OK && k < all->list[at]->node_count; k++) {
             struct node *n = &all->list[at]->nodes[k];
             struct call_frame f;
             size_t bytes = 0;
-            if (n->folded || n->dead || !n->row->prepare)
+            if (n->folded || n->dead)
                 continue;
+            if (!n->row->prepare) {
+                spent_node(spent, n, NULL);
+                continue;
+            }
             struct arena_mark mark = arena_mark(c->scratch);
             s = make_frame(c, n, &f);
-            if (s == STATUS_OK && !measure)
+            if (s == STATUS_OK && !measure) {
                 s = call_prepare(&f.ctx);
-            else if (s == STATUS_OK &&
-                     !(checked_align(call_pack_size(&f.ctx), MEMORY_ALIGN, &bytes) &&
-                       checked_add(*need, bytes, need)))
+                if (s == STATUS_OK)
+                    spent_node(spent, n, f.packed);
+            } else if (s == STATUS_OK &&
+                       !(checked_align(call_pack_size(&f.ctx), MEMORY_ALIGN, &bytes) &&
+                         checked_add(*need, bytes, need)))
                 s = status_fail(c->error, STATUS_TOO_LARGE, "the packed weights are too large");
             arena_reset(c->scratch, mark);
         }
@@ -279,6 +287,7 @@ static enum status prepare_all(const struct load_context *c, const struct graphs
 
 enum status load_model(const struct load_context *c) {
     struct graphs all = {0};
+    struct spent spent = {0};
     size_t need = 0;
     enum status s = check_opsets(c);
     if (s == STATUS_OK)
@@ -290,11 +299,14 @@ enum status load_model(const struct load_context *c) {
     for (size_t at = 0; s == STATUS_OK && at < all.count; at++)
         s = mark_dead(c, all.list[at]);
     if (s == STATUS_OK)
-        s = prepare_all(c, &all, true, &need);
+        s = prepare_all(c, &all, true, &need, &spent);
     if (s == STATUS_OK && need > 0)
         s = arena_reserve(c->weights, need, c->error);
-    if (s == STATUS_OK)
-        s = prepare_all(c, &all, false, &need);
+    if (s == STATUS_OK) {
+        spent = (struct spent){.discard = c->discard, .ctx = c->discard_ctx};
+        spent_list(&spent, c->graph, all.list, all.count);
+        s = prepare_all(c, &all, false, &need, &spent);
+    }
     if (s == STATUS_INVALID && c->error) {
         /* Well-formed, but a node in it is not one that can run. */
         c->error->status = STATUS_UNSERVABLE;

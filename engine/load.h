@@ -7,6 +7,7 @@
 
 #include "engine/model/reader.h"
 #include "engine/ops/op.h"
+#include "engine/spent.h"
 
 struct load_context {
     struct model *model;
@@ -14,6 +15,8 @@ struct load_context {
     const struct op_env *env;
     const char *const *domains; /* as in struct session_options */
     struct error *error;
+    spent_discard *discard; /* may be NULL */
+    void *discard_ctx;
 };
 
 /* STATUS_UNSERVABLE, with every operator that is not served named, or the node that cannot be. */

@@ -65,11 +65,11 @@ static enum status complete_outputs(struct session *s, struct error *error) {
 
 static enum status open_model(struct session *s, struct str bytes, struct error *error) {
     size_t need = 0;
-    enum status st = reader_measure(bytes, &need, error);
+    enum status st = reader_measure(bytes, &s->options.external, &need, error);
     if (st == STATUS_OK && need > 0)
         st = arena_reserve(&s->weights, need, error);
     if (st == STATUS_OK)
-        st = reader_read(bytes, &s->graph, &s->weights, &s->model, error);
+        st = reader_read(bytes, &s->options.external, &s->graph, &s->weights, &s->model, error);
     const struct graph *g = st == STATUS_OK ? s->model->graph : NULL;
     if (st == STATUS_OK)
         st = make_ports(s, g->inputs, g->input_count, &s->inputs, error);
@@ -86,8 +86,8 @@ static enum status open_model(struct session *s, struct str bytes, struct error 
     if (st == STATUS_OK)
         st = executor_init(&s->executor, &options, s->model, &s->graph, error);
     const struct load_context load = {
-        s->model,         &s->graph,          &s->weights, &s->executor.scratch,
-        &s->executor.env, s->options.domains, error};
+        s->model,           &s->graph, &s->weights,        &s->executor.scratch,  &s->executor.env,
+        s->options.domains, error,     s->options.discard, s->options.discard_ctx};
     if (st == STATUS_OK)
         st = load_model(&load);
     return st == STATUS_OK ? complete_outputs(s, error) : st;

@@ -18,6 +18,7 @@
 #ifndef ENGINE_SESSION_H
 #define ENGINE_SESSION_H
 
+#include "engine/model/external.h"
 #include "engine/model/memory.h"
 #include "engine/model/tensor.h"
 
@@ -38,6 +39,12 @@ struct session_options {
      * served. Needed while opening only. A model with others is STATUS_UNSERVABLE, and each is
      * named. */
     const char *const *domains;
+    /* Bytes of the model, or of the files beside it, that nobody reads again once the weights in
+     * them are packed: they may be wiped and given back. Called while the session is opened, also
+     * where that fails later. NULL: they stay. */
+    void (*discard)(void *ctx, const void *data, size_t size);
+    void *discard_ctx;
+    struct external external; /* files beside the model, which must stay readable like it */
 };
 
 struct session_port {

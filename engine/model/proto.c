@@ -1,6 +1,7 @@
 #include "engine/model/proto.h"
 
 #include "base/checked.h"
+#include "engine/model/external.h"
 
 /* What a TensorProto says, before its elements are looked at. */
 struct header {
@@ -9,7 +10,8 @@ struct header {
     size_t rank;
     enum dtype dtype;
     struct str raw;
-    bool has_raw;
+    bool has_raw, external, is_external; /* has entries; says that its data is there */
+    struct external_place place;
     uint32_t field;  /* number of the typed data field in use, 0: none */
     size_t elements; /* in it */
     struct tensor shape;
@@ -98,12 +100,13 @@ static enum status header_field(struct wire_path *p, struct header *h, const str
         h->has_raw = true;
         return wire_expect(p, f, WIRE_BYTES, "raw_data");
     case 13:
-        return wire_fail(p, STATUS_UNSERVABLE,
-                         "external data is not served: the weights must be "
-                         "inside the model file");
+        h->external = true;
+        s = wire_expect(p, f, WIRE_BYTES, "external_data");
+        return s == STATUS_OK ? external_entry(p, f->bytes, &h->place) : s;
     case 14:
-        if (f->type != WIRE_VARINT || f->value != 0)
-            return wire_fail(p, STATUS_UNSERVABLE, "data_location must be DEFAULT");
+        if (f->type != WIRE_VARINT || f->value > 1)
+            return wire_fail(p, STATUS_INVALID, "data_location must be DEFAULT or EXTERNAL");
+        h->is_external = f->value == 1;
         return STATUS_OK;
     case F_FLOAT_DATA:
     case F_INT32_DATA:
@@ -137,10 +140,11 @@ static enum status check_size(struct wire_path *p, const struct header *h) {
     if (h->has_raw) {
         size_t bytes = is_nibble(h->dtype) ? count : h->shape.bytes;
         if (h->dtype == DTYPE_STRING)
-            return wire_fail(p, STATUS_INVALID, "strings cannot be in raw_data");
+            return wire_fail(p, STATUS_INVALID, "strings cannot be in %s",
+                             h->external ? "external_data" : "raw_data");
         if (h->raw.size != bytes)
-            return wire_fail(p, STATUS_INVALID, "raw_data has %zu bytes, its shape needs %zu",
-                             h->raw.size, bytes);
+            return wire_fail(p, STATUS_INVALID, "%s has %zu bytes, its shape needs %zu",
+                             h->external ? "external_data" : "raw_data", h->raw.size, bytes);
         return STATUS_OK;
     }
     if (count == 0 && h->elements == 0)
@@ -154,6 +158,20 @@ static enum status check_size(struct wire_path *p, const struct header *h) {
     return STATUS_OK;
 }
 
+/* External data takes the place of raw_data. */
+static enum status resolve_external(struct wire_path *p, struct header *h) {
+    if (h->external != h->is_external)
+        return wire_fail(p, STATUS_INVALID,
+                         h->external ? "external_data is given, but data_location is not EXTERNAL"
+                                     : "data_location is EXTERNAL, but external_data is missing");
+    if (!h->external)
+        return STATUS_OK;
+    if (h->has_raw || h->field)
+        return wire_fail(p, STATUS_INVALID, "elements are in external_data and in the model too");
+    h->has_raw = true;
+    return external_find(p, &h->place, &h->raw);
+}
+
 static enum status read_header(struct wire_path *p, struct str bytes, struct header *h) {
     struct cursor c = wire_cursor(bytes);
     struct wire_field f;
@@ -163,6 +181,8 @@ static enum status read_header(struct wire_path *p, struct str bytes, struct hea
         s = header_field(p, h, &f);
     if (s == STATUS_OK && c.failed)
         s = wire_malformed(p);
+    if (s == STATUS_OK)
+        s = resolve_external(p, h);
     if (s != STATUS_OK)
         return s;
     struct error inner = {0};
@@ -260,6 +280,8 @@ enum status proto_tensor(struct wire_path *p, struct str bytes, struct arena *ar
                          struct graph_tensor *out) {
     struct header h;
     enum status s = read_header(p, bytes, &h);
+    if (s == STATUS_OK && h.external)
+        s = external_use(p, h.raw);
     if (s != STATUS_OK)
         return s;
     struct tensor t = h.shape;

@@ -2,7 +2,8 @@
  * struct type_info, struct value.
  *
  * A tensor's raw bytes are used where they are if they lie aligned; else, and for every other
- * encoding, the elements are converted into `arena`. External data is refused. bool must be 0 or 1.
+ * encoding, the elements are converted into `arena`. The same holds for external data, found by way
+ * of the path (model/external.h). bool must be 0 or 1.
  *
  * Ownership: results point into the input and the arena, and live as long as both. Input: hostile.
  */

@@ -107,8 +107,10 @@ static enum status measure_graph(struct wire_path *p, struct str bytes, size_t d
     return measure_nodes(p, bytes, GRAPH_NODE, depth, need);
 }
 
-enum status reader_measure(struct str bytes, size_t *need, struct error *error) {
-    struct wire_path p = {.error = error};
+enum status reader_measure(struct str bytes, const struct external *external, size_t *need,
+                           struct error *error) {
+    struct external_reading files = {.files = external ? *external : (struct external){0}};
+    struct wire_path p = {.error = error, .external = &files};
     struct cursor c = wire_cursor(bytes);
     struct wire_field f;
     enum status s = STATUS_OK;
@@ -731,9 +733,12 @@ static enum status read_model_fields(struct reader *r, struct str bytes, struct 
     return STATUS_OK;
 }
 
-enum status reader_read(struct str bytes, struct arena *graph, struct arena *weights,
-                        struct model **out, struct error *error) {
-    struct reader r = {.path = {.error = error}, .graph = graph, .weights = weights};
+enum status reader_read(struct str bytes, const struct external *external, struct arena *graph,
+                        struct arena *weights, struct model **out, struct error *error) {
+    struct external_reading files = {.files = external ? *external : (struct external){0},
+                                     .arena = graph};
+    struct reader r = {
+        .path = {.error = error, .external = &files}, .graph = graph, .weights = weights};
     struct str main_graph = {NULL, 0};
     r.model = arena_zalloc(graph, sizeof *r.model);
     if (!r.model)
@@ -746,6 +751,8 @@ enum status reader_read(struct str bytes, struct arena *graph, struct arena *wei
         s = read_functions(&r, bytes);
     if (s == STATUS_OK)
         s = read_graph(&r, NULL, main_graph, &r.model->graph);
+    if (s == STATUS_OK)
+        s = external_check(&r.path);
     if (s == STATUS_OK)
         *out = r.model;
     return s;

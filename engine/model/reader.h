@@ -6,13 +6,17 @@
  * (model/limits.h) and check every size and offset; an error names the field's path. The recursion
  * into subgraphs and functions is at most LIMITS_GRAPH_DEPTH deep.
  *
+ * `external` (may be NULL) finds the files beside the model that its tensors name.
+ *
  * Ownership: bookkeeping lies in `graph`, tensors and attribute arrays in `weights`; names and
- * aligned tensors point into `bytes`. All three must outlive the model. Nothing is freed here.
+ * aligned tensors point into `bytes` and into those files. All must outlive the model. Nothing is
+ * freed here.
  *
  * Threads: none shared. Input: hostile. */
 #ifndef ENGINE_MODEL_READER_H
 #define ENGINE_MODEL_READER_H
 
+#include "engine/model/external.h"
 #include "engine/model/graph.h"
 #include "engine/model/memory.h"
 
@@ -34,8 +38,10 @@ struct model {
 };
 
 /* `need` receives the bytes that reader_read will take from the arena for weights. */
-MUST_USE enum status reader_measure(struct str bytes, size_t *need, struct error *error);
-MUST_USE enum status reader_read(struct str bytes, struct arena *graph, struct arena *weights,
-                                 struct model **out, struct error *error);
+MUST_USE enum status reader_measure(struct str bytes, const struct external *external, size_t *need,
+                                    struct error *error);
+MUST_USE enum status reader_read(struct str bytes, const struct external *external,
+                                 struct arena *graph, struct arena *weights, struct model **out,
+                                 struct error *error);
 
 #endif

@@ -35,11 +35,14 @@ struct cursor wire_cursor(struct str bytes);
  * or the field has another type. */
 bool wire_count(const struct wire_field *f, enum wire_type element, size_t *count);
 
+struct external_reading;
+
 struct wire_path {
     const char *names[LIMITS_PATH];
     int64_t indices[LIMITS_PATH]; /* -1: not repeated */
     size_t depth;
     struct error *error;
+    struct external_reading *external; /* files beside the model; NULL: there are none */
 };
 
 /* False where messages are nested too deep. */

@@ -43,6 +43,7 @@ enum status conv_weights_prepare(struct op_ctx *c, bool transposed) {
     for (size_t g = 0; g < groups; g++)
         gemm_packed_left_pack(m, k, w + g * m * k, transposed ? m : k, transposed,
                               state->packed + g * state->stride);
+    op_packed(c, 1);
     return STATUS_OK;
 }
 

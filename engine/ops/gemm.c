@@ -87,7 +87,10 @@ static enum status prepare(struct op_ctx *c) {
     if (!state)
         return op_no_memory(c);
     *state = w;
-    return dense_pack(c, state);
+    enum status s = dense_pack(c, state);
+    if (s == STATUS_OK && state->packed)
+        op_packed(c, 1);
+    return s;
 }
 
 static void transpose(const float *from, size_t rows, size_t columns, float *to) {

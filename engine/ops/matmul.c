@@ -160,6 +160,7 @@ static enum status prepare(struct op_ctx *c) {
         else
             gemm_packed_right_pack(p.rows, p.columns, from, ld, p.transposed, to);
     }
+    op_packed(c, p.left ? 0 : 1);
     return STATUS_OK;
 }
 

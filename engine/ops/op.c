@@ -29,6 +29,11 @@ bool op_in_constant(const struct op_ctx *c, size_t i) {
     return i < c->in_count && c->in_constant && c->in_constant[i];
 }
 
+void op_packed(struct op_ctx *c, size_t i) {
+    if (c->packed && i < c->in_count)
+        c->packed[i] = true;
+}
+
 bool op_out_wanted(const struct op_ctx *c, size_t i) {
     return i < c->out_count && c->node->outputs[i] >= 0;
 }

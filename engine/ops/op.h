@@ -115,6 +115,9 @@ void *op_scratch(struct op_ctx *c, size_t size);
 void *op_scratch_array(struct op_ctx *c, size_t count, size_t size);
 /* In prepare: for the packed form of weights (secret memory), lives as long as the model. */
 void *op_weights_alloc(struct op_ctx *c, size_t size);
+/* In prepare: input i was packed, and no later call of infer or run reads its data (its type and
+ * shape stay): the bytes may be gone then. */
+void op_packed(struct op_ctx *c, size_t i);
 /* In prepare: makes the node's zeroed state, lives as long as the model. */
 void *op_state_new(struct op_ctx *c, size_t size);
 void *op_state(const struct op_ctx *c);
@@ -210,6 +213,7 @@ struct op_ctx {
     const struct node *node;
     const struct value **in; /* in[i] NULL: left out; its tensor's data may be NULL in infer */
     const bool *in_constant; /* may be NULL: none is */
+    bool *packed;            /* op_packed: in prepare only, may be NULL */
     struct value *out;       /* out[i].kind VALUE_NONE before infer */
     size_t in_count, out_count;
     enum op_shape_state state;

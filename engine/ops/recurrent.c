@@ -194,6 +194,9 @@ enum status recurrent_prepare(struct op_ctx *c) {
             if (s == STATUS_OK)
                 s = dense_pack(c, &w->r[d][1]);
         }
+        /* As open_weights asks: the other matrices have the same shape. */
+        if (s == STATUS_OK && (i == 1 ? &w->w[0] : &w->r[0][0])->packed)
+            op_packed(c, i);
     }
     return s;
 }

@@ -86,7 +86,13 @@ static void write_config(struct buf *out, const char *name, const struct oip_sig
     write_config_ports(out, signature->inputs, signature->input_count);
     buf_string(out, "],\"output\":[");
     write_config_ports(out, signature->outputs, signature->output_count);
-    buf_string(out, "],\"model_transaction_policy\":{\"decoupled\":false}}\n");
+    buf_string(out, "],");
+    if (signature->documentation) {
+        buf_string(out, "\"parameters\":{\"documentation\":{\"string_value\":");
+        json_writer_string(out, signature->documentation, strlen(signature->documentation));
+        buf_string(out, "}},");
+    }
+    buf_string(out, "\"model_transaction_policy\":{\"decoupled\":false}}\n");
 }
 
 void handle_model_config(struct exchange *e) {

@@ -147,6 +147,28 @@ static enum status parse_ports(struct json_reader *r, struct oip_port **ports, s
     return status;
 }
 
+static enum status parse_documentation(struct json_reader *r, char **documentation,
+                                       struct error *error) {
+    struct json_text text;
+    size_t size;
+    enum status status = json_reader_string(r, &text, error);
+    if (status != STATUS_OK)
+        return status;
+    char *made = malloc(text.size + 1);
+    if (!made)
+        return status_fail(error, STATUS_UNAVAILABLE, "out of memory");
+    if (!json_text_decode(&text, (uint8_t *)made, text.size, &size) ||
+        size > OIP_DOCUMENTATION_MAX || memchr(made, '\0', size)) {
+        free(made);
+        return status_fail(error, STATUS_UNSERVABLE,
+                           "the documentation is longer than %d bytes, or not text",
+                           OIP_DOCUMENTATION_MAX);
+    }
+    made[size] = '\0';
+    *documentation = made;
+    return STATUS_OK;
+}
+
 enum status oip_signature_parse(const void *json, size_t size, struct oip_signature **signature,
                                 struct error *error) {
     struct json_reader r = json_reader_of(json, size);
@@ -164,6 +186,8 @@ enum status oip_signature_parse(const void *json, size_t size, struct oip_signat
             status = parse_ports(&r, &s->inputs, &s->input_count, error);
         else if (json_text_is(&member, "outputs"))
             status = parse_ports(&r, &s->outputs, &s->output_count, error);
+        else if (json_text_is(&member, "documentation") && !s->documentation)
+            status = parse_documentation(&r, &s->documentation, error);
         else
             status = json_reader_skip(&r, error);
     }
@@ -191,6 +215,7 @@ void oip_signature_free(struct oip_signature *signature) {
         return;
     free_ports(signature->inputs);
     free_ports(signature->outputs);
+    free(signature->documentation);
     free(signature);
 }
 

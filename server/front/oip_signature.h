@@ -15,8 +15,9 @@
 #include <stdint.h>
 
 #define OIP_NAME_MAX 255
-#define OIP_LABELS_MAX 65536   /* of one output */
-#define OIP_LABEL_MAX 255      /* bytes of one */
+#define OIP_LABELS_MAX 65536 /* of one output */
+#define OIP_LABEL_MAX 255    /* bytes of one */
+#define OIP_DOCUMENTATION_MAX 4096
 #define OIP_SHAPE_TEXT_MAX 300 /* a shape in words: "[-1,3,224,224]" */
 
 /* Names of an output's classes, by index: one text, and where each ends in it. */
@@ -38,10 +39,12 @@ struct oip_port {
 struct oip_signature {
     size_t input_count, output_count;
     struct oip_port *inputs, *outputs;
+    char *documentation; /* NULL: the model has none */
 };
 
-/* Parse `{"platform"?, "inputs": [{"name", "datatype", "shape"}], "outputs": [...]}`; an output may
- * have "labels", an array of strings. The result is the caller's, freed with oip_signature_free. */
+/* Parse `{"platform"?, "documentation"?, "inputs": [{"name", "datatype", "shape"}], "outputs":
+ * [...]}`; an output may have "labels", an array of strings. The result is the caller's, freed with
+ * oip_signature_free. */
 MUST_USE enum status oip_signature_parse(const void *json, size_t size,
                                          struct oip_signature **signature, struct error *error);
 void oip_signature_free(struct oip_signature *signature);

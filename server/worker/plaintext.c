@@ -63,8 +63,8 @@ enum status plaintext_open(struct loading *loading, unsigned threads, struct pla
         status = status_fail(error, STATUS_UNSERVABLE, "the sealed model is empty");
         goto out;
     }
-    if (secret_arena_new((size_t)plain, region_options(loading->memory), &made.arena, error) !=
-        STATUS_OK) {
+    if (secret_arena_new_in_parts((size_t)plain, region_options(loading->memory), &made.arena,
+                                  error) != STATUS_OK) {
         status = region_refused(loading->load, loading->memory, plain, error);
         goto out;
     }
@@ -92,6 +92,11 @@ out:
     close(loading->payload);
     loading->payload = -1;
     return status;
+}
+
+void plaintext_discard(void *context, const void *data, size_t size) {
+    struct plaintext *plaintext = context;
+    (void)secret_arena_discard(plaintext->arena, data, size);
 }
 
 void plaintext_free(struct plaintext *plaintext) {

@@ -23,6 +23,9 @@ struct plaintext {
 /* `loading` is complete; its payload and file key are closed and wiped on every path. */
 MUST_USE enum status plaintext_open(struct loading *loading, unsigned threads,
                                     struct plaintext *plaintext, struct error *error);
+/* A session's discard (engine/session.h); `plaintext` is a struct plaintext. Other bytes than the
+ * model's are left alone. */
+void plaintext_discard(void *plaintext, const void *data, size_t size);
 void plaintext_free(struct plaintext *plaintext); /* wipes; a struct of zeros and NULL are fine */
 
 #endif

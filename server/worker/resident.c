@@ -15,7 +15,7 @@ struct resident_table {
 static void destroy(struct resident *r) {
     if (!r)
         return;
-    session_free(r->session); /* before the bytes that it points into */
+    bundle_free(r->bundle); /* before the bytes that it points into */
     plaintext_free(&r->plaintext);
     pthread_mutex_destroy(&r->running);
     free(r->signature);
@@ -46,7 +46,7 @@ static enum status make_signature(struct resident *r, struct error *error) {
     struct buf out = buf_of(text, text ? MESSAGE_RESULT_MAX : 0);
     if (!text)
         return status_fail(error, STATUS_UNAVAILABLE, "out of memory");
-    enum status status = signature_write(r->session, r->outputs, r->output_count, &out, error);
+    enum status status = signature_write(r->bundle, r->outputs, r->output_count, &out, error);
     if (status == STATUS_OK && !(r->signature = malloc(out.size)))
         status = status_fail(error, STATUS_UNAVAILABLE, "out of memory");
     if (status == STATUS_OK) {
@@ -81,7 +81,9 @@ enum status resident_open(const struct loading *loading, struct plaintext *plain
                                             .secret = region_secret(loading->memory),
                                             .domains = domains,
                                             .threads = options->threads,
-                                            .max_memory = options->memory_bytes};
+                                            .max_memory = options->memory_bytes,
+                                            .discard = plaintext_discard,
+                                            .discard_ctx = plaintext};
     const struct str bytes = {plaintext->data, plaintext->size};
     struct session_facts facts;
     struct resident *r = calloc(1, sizeof *r);
@@ -91,12 +93,14 @@ enum status resident_open(const struct loading *loading, struct plaintext *plain
     pthread_mutex_init(&r->running, NULL);
     r->handle = loading->model;
     r->references = 1;
-    if ((status = session_open(bytes, &session, &r->session, error)) != STATUS_OK ||
-        (status = choose_outputs(r, error)) != STATUS_OK ||
+    if ((status = bundle_open(bytes, &session, &r->bundle, error)) != STATUS_OK)
+        goto out;
+    r->session = bundle_session(r->bundle);
+    if ((status = choose_outputs(r, error)) != STATUS_OK ||
         (status = make_signature(r, error)) != STATUS_OK)
         goto out;
     session_inspect(r->session, &facts);
-    r->secret_bytes = secret_arena_size(plaintext->arena) + facts.secret_bytes;
+    r->secret_bytes = secret_arena_held(plaintext->arena) + facts.secret_bytes;
     r->plaintext = *plaintext;
     *plaintext = (struct plaintext){0};
     *out = r;

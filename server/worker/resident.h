@@ -13,7 +13,7 @@
 
 #include "base/ring.h"
 #include "base/status.h"
-#include "engine/session.h"
+#include "bundle/bundle.h"
 #include "server/worker/plaintext.h"
 
 #include <pthread.h>
@@ -23,7 +23,8 @@
 struct resident {
     uint64_t handle;
     struct plaintext plaintext;
-    struct session *session;
+    struct bundle *bundle;
+    struct session *session; /* the bundle's */
     pthread_mutex_t running;
     _Atomic uint32_t usual_us;          /* what a run takes, averaged; 0: not known yet */
     size_t output_count;                /* in the signature */
@@ -40,8 +41,8 @@ struct resident_options {
     uint64_t memory_bytes; /* of activations, at most */
 };
 
-/* Opens the engine's session, under what `loading` asks for; takes over `plaintext` on success. The
- * caller holds the reference. */
+/* Opens the bundle, and with it the engine's session, under what `loading` asks for; takes over
+ * `plaintext` on success. The caller holds the reference. */
 MUST_USE enum status resident_open(const struct loading *loading, struct plaintext *plaintext,
                                    const struct resident_options *options, struct resident **out,
                                    struct error *error);

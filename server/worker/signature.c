@@ -100,12 +100,44 @@ static enum status put_port(const struct session_port *port, const char *what, s
         buf_string(out, "-1");
     for (int i = 0; i < port->type.rank; i++)
         buf_printf(out, i ? ",%lld" : "%lld", (long long)port->type.dims[i]);
-    buf_string(out, "]}");
+    buf_u8(out, ']');
     return STATUS_OK;
 }
 
-enum status signature_write(const struct session *session, const uint32_t *outputs,
+/* UTF-8 that was checked already. */
+static void put_text(struct str text, struct buf *out) {
+    buf_u8(out, '"');
+    for (size_t i = 0; i < text.size; i++) {
+        uint8_t c = (uint8_t)text.data[i];
+        if (c < 0x20) {
+            buf_printf(out, "\\u%04x", c);
+            continue;
+        }
+        if (c == '"' || c == '\\')
+            buf_u8(out, '\\');
+        buf_u8(out, c);
+    }
+    buf_u8(out, '"');
+}
+
+static void put_labels(const struct bundle *bundle, size_t output, struct buf *out) {
+    size_t count;
+    const struct str *labels = bundle_labels(bundle, output, &count);
+    if (!labels)
+        return;
+    buf_string(out, ",\"labels\":[");
+    for (size_t i = 0; i < count; i++) {
+        if (i)
+            buf_u8(out, ',');
+        put_text(labels[i], out);
+    }
+    buf_u8(out, ']');
+}
+
+enum status signature_write(const struct bundle *bundle, const uint32_t *outputs,
                             size_t output_count, struct buf *out, struct error *error) {
+    const struct session *session = bundle_session(bundle);
+    const char *documentation = bundle_documentation(bundle);
     size_t input_count = session_input_count(session);
     enum status status = STATUS_OK;
     if (input_count == 0 || output_count == 0)
@@ -115,16 +147,27 @@ enum status signature_write(const struct session *session, const uint32_t *outpu
     if (input_count > RING_TENSORS_MAX)
         return status_fail(error, STATUS_UNSERVABLE, "the model has %zu inputs, at most %d",
                            input_count, RING_TENSORS_MAX);
-    buf_string(out, "{\"platform\":\"onnx_onnxv1\",\"inputs\":[");
-    for (size_t i = 0; status == STATUS_OK && i < input_count; i++)
+    buf_string(out, "{\"platform\":\"onnx_onnxv1\",");
+    if (documentation) {
+        buf_string(out, "\"documentation\":");
+        put_text((struct str){documentation, strlen(documentation)}, out);
+        buf_u8(out, ',');
+    }
+    buf_string(out, "\"inputs\":[");
+    for (size_t i = 0; status == STATUS_OK && i < input_count; i++) {
         status = put_port(session_input(session, i), "input", i, out, error);
+        buf_u8(out, '}');
+    }
     buf_string(out, "],\"outputs\":[");
-    for (size_t i = 0; status == STATUS_OK && i < output_count; i++)
+    for (size_t i = 0; status == STATUS_OK && i < output_count; i++) {
         status = put_port(session_output(session, outputs[i]), "output", i, out, error);
+        put_labels(bundle, outputs[i], out);
+        buf_u8(out, '}');
+    }
     buf_string(out, "]}");
     if (status == STATUS_OK && out->failed)
         status = status_fail(error, STATUS_UNSERVABLE,
-                             "the names and shapes of inputs and outputs take more than %zu bytes",
+                             "names, shapes, labels and documentation take more than %zu bytes",
                              out->capacity);
     return status;
 }

@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 static uint8_t model[16384], slot[4096];
+static struct bundle *bundle;
 static struct session *session;
 static struct arena arena;
 static struct error error;
@@ -39,13 +40,14 @@ static void open_model(const char *input, unsigned type, int64_t dimension) {
                                             .secret = region_secret(MESSAGE_MEMORY_CONFIGURED)};
     size_t size = onnx_bytes_write(&bytes, model, sizeof model);
     cr_assert_gt(size, 0);
-    cr_assert_eq(session_open((struct str){(const char *)model, size}, &options, &session, &error),
+    cr_assert_eq(bundle_open((struct str){(const char *)model, size}, &options, &bundle, &error),
                  STATUS_OK, "%s", error.message);
+    session = bundle_session(bundle);
     arena_init(&arena, region_activation(), 4096, 1 << 20, "the request");
 }
 
 static void close_model(void) {
-    session_free(session);
+    bundle_free(bundle);
     arena_free(&arena);
     session = NULL;
 }
@@ -193,8 +195,7 @@ Test(worker, signatures_are_json_whatever_the_names) {
     const uint32_t outputs[] = {0};
     struct buf out = buf_of(text, sizeof text);
     open_model("a\"b\\cd\xc3\xa9", DTYPE_INT64, -1);
-    cr_assert_eq(signature_write(session, outputs, 1, &out, &error), STATUS_OK, "%s",
-                 error.message);
+    cr_assert_eq(signature_write(bundle, outputs, 1, &out, &error), STATUS_OK, "%s", error.message);
     buf_u8(&out, 0);
     cr_assert_str_eq(text, "{\"platform\":\"onnx_onnxv1\",\"inputs\":[{\"name\":"
                            "\"a\\\"b\\\\cd\xc3\xa9\",\"datatype\":\"INT64\",\"shape\":[-1]}"
@@ -206,18 +207,18 @@ Test(worker, signatures_are_json_whatever_the_names) {
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         open_model(bad[i], DTYPE_INT64, 2);
         out = buf_of(text, sizeof text);
-        cr_expect_eq(signature_write(session, outputs, 1, &out, &error), STATUS_UNSERVABLE, "%zu",
+        cr_expect_eq(signature_write(bundle, outputs, 1, &out, &error), STATUS_UNSERVABLE, "%zu",
                      i);
         close_model();
     }
     open_model("x", DTYPE_INT64, 2);
     out = buf_of(text, sizeof text);
-    cr_expect_eq(signature_write(session, outputs, 0, &out, &error), STATUS_UNSERVABLE,
+    cr_expect_eq(signature_write(bundle, outputs, 0, &out, &error), STATUS_UNSERVABLE,
                  "nothing that could be answered");
     close_model();
     open_model("x", DTYPE_FLOAT8E5M2, 2);
     out = buf_of(text, sizeof text);
-    cr_expect_eq(signature_write(session, outputs, 1, &out, &error), STATUS_UNSERVABLE);
+    cr_expect_eq(signature_write(bundle, outputs, 1, &out, &error), STATUS_UNSERVABLE);
     close_model();
 }
 

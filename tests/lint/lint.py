@@ -15,7 +15,7 @@ LIBRARY_HOMES = {
     "sqlite3.h": "store/",
     "civetweb.h": "server/front/",
     "cblas.h": "engine/kernels/",
-    "cyaml/cyaml.h": "base/",
+    "cyaml/cyaml.h": ("base/", "bundle/"),
     "yaml.h": ("base/", "tenancy/"),
     "seccomp.h": "base/",
 }

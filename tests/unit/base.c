@@ -1,6 +1,7 @@
 #include "base/buf.h"
 #include "base/checked.h"
 #include "base/name.h"
+#include "base/sort.h"
 #include "base/status.h"
 
 #include <criterion/criterion.h>
@@ -115,4 +116,36 @@ Test(name, follows_its_rule) {
     cr_expect_not(name_valid("a/b", 3));
     cr_expect_not(name_valid("a\0b", 3));
     cr_expect_not(name_valid("\xc3\xa4", 2));
+}
+
+/* --- sorting ------------------------------------------------------------------------------------
+ */
+
+static int ascending(const void *a, const void *b, void *calls) {
+    const unsigned x = *(const unsigned *)a, y = *(const unsigned *)b;
+    ++*(size_t *)calls;
+    return x < y ? -1 : x > y;
+}
+
+Test(sort, every_length_and_order_ends_sorted) {
+    unsigned numbers[200], seed = 1;
+    for (size_t count = 0; count <= 200; count++)
+        for (unsigned kind = 0; kind < 4; kind++) {
+            size_t calls = 0, sum = 0, after = 0;
+            for (size_t i = 0; i < count; i++) {
+                seed = seed * 1664525u + 1013904223u;
+                numbers[i] = kind == 0   ? (unsigned)i
+                             : kind == 1 ? (unsigned)(count - i)
+                             : kind == 2 ? seed >> 8
+                                         : seed >> 30;
+                sum += numbers[i];
+            }
+            sort_heap(numbers, count, sizeof *numbers, ascending, &calls);
+            for (size_t i = 0; i < count; i++) {
+                after += numbers[i];
+                cr_assert(i == 0 || numbers[i - 1] <= numbers[i]);
+            }
+            cr_assert_eq(sum, after);
+            cr_assert_leq(calls, count * 16 + 1);
+        }
 }

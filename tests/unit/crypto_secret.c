@@ -335,3 +335,68 @@ Test(secret, equal_and_wipe) {
     cr_assert_eq(memcmp(a, b, sizeof a), 0);
     cr_assert_str_eq(secret_kind_name(SECRET_MEMFD), "memfd_secret");
 }
+
+/* --- giving back a part ------------------------------------------------------------------------
+ */
+
+static struct secret_arena *parts_of(size_t size, enum secret_kind kind) {
+    const struct secret_options options = {.first = kind, .allow_unlocked = true};
+    struct secret_arena *arena = NULL;
+    struct error error;
+    cr_assert_eq(secret_arena_new_in_parts(size, &options, &arena, &error), STATUS_OK, "%s",
+                 error.message);
+    return arena;
+}
+
+static size_t locked_kib(void) {
+    char line[128];
+    size_t kib = 0;
+    FILE *f = fopen("/proc/self/status", "r");
+    cr_assert_not_null(f);
+    while (fgets(line, sizeof line, f))
+        (void)sscanf(line, "VmLck: %zu", &kib);
+    fclose(f);
+    return kib;
+}
+
+Test(secret, a_part_is_given_back_and_its_neighbours_stay) {
+    const size_t size = (size_t)5 << 20, from = 100, length = ((size_t)3 << 20) + 77;
+    for (enum secret_kind kind = SECRET_MEMFD; kind <= SECRET_UNLOCKED; kind++) {
+        struct secret_arena *arena = parts_of(size, kind);
+        uint8_t *p = secret_arena_alloc(arena, size);
+        if (secret_arena_kind(arena) != kind) { /* refused here: another kind took its place */
+            secret_arena_free(arena);
+            continue;
+        }
+        memset(p, 0x5e, size);
+        size_t before = locked_kib();
+        cr_expect_not(secret_arena_discard(arena, p - 1, 10), "below");
+        cr_expect_not(secret_arena_discard(arena, p + size - 5, 10), "past the end");
+        cr_expect_not(secret_arena_discard(arena, marker, 10), "elsewhere");
+        cr_expect_eq(secret_arena_held(arena), size);
+        cr_assert(secret_arena_discard(arena, p + from, length));
+        cr_expect_eq(p[from - 1], 0x5e);
+        cr_expect_eq(p[from + length], 0x5e);
+        cr_expect_eq(p[from], 0, "wiped, where the memory itself could not go");
+        cr_expect_eq(p[from + length - 1], 0);
+        size_t held = secret_arena_held(arena);
+        cr_expect_lt(held, size - length + ((size_t)1 << 20), "%s: %zu held",
+                     secret_kind_name(kind), held);
+        if (kind == SECRET_MEMFD)
+            cr_expect_eq(before - locked_kib(), (size - held) / 1024);
+        secret_arena_free(arena);
+    }
+}
+
+Test(secret, what_was_given_back_cannot_be_read) {
+    const size_t size = (size_t)2 << 20;
+    struct secret_arena *arena = parts_of(size, SECRET_MEMFD);
+    uint8_t *p = secret_arena_alloc(arena, size);
+    p[0] = 1;
+    if (secret_arena_kind(arena) == SECRET_MEMFD) {
+        cr_assert(secret_arena_discard(arena, p, size));
+        cr_expect_eq(secret_arena_held(arena), 0);
+        cr_expect(faults_here(p, false));
+    }
+    secret_arena_free(arena);
+}

@@ -28,11 +28,11 @@ TestSuite(reader, .init = open_arenas, .fini = close_arenas);
 
 static enum status read_bytes(struct str bytes, struct model **out) {
     size_t need = 0;
-    enum status s = reader_measure(bytes, &need, &error);
+    enum status s = reader_measure(bytes, NULL, &need, &error);
     if (s != STATUS_OK)
         return s;
     size_t before = weights_arena.used;
-    s = reader_read(bytes, &graph_arena, &weights_arena, out, &error);
+    s = reader_read(bytes, NULL, &graph_arena, &weights_arena, out, &error);
     if (s == STATUS_OK)
         cr_expect_eq(weights_arena.used - before, need, "measured %zu, took %zu", need,
                      weights_arena.used - before);
@@ -139,13 +139,15 @@ Test(reader, tensors_that_lie_about_their_size_are_refused) {
     }
 }
 
-Test(reader, external_data_and_bad_bools_are_refused) {
+Test(reader, external_data_without_files_and_bad_bools_are_refused) {
     struct message g = relu_graph(), t = {.size = 0}, entry = {.size = 0};
     struct model *m = NULL;
     model_text(&entry, 1, "location");
     model_text(&entry, 2, "../../etc/passwd");
-    t = model_tensor("w", DTYPE_FLOAT, 0, NULL, "\0\0\0\0", 4);
+    model_int(&t, 2, DTYPE_FLOAT);
+    model_text(&t, 8, "w");
     model_put(&t, 13, &entry);
+    model_int(&t, 14, 1);
     put(&g, GRAPH_INITIALIZER, t);
     cr_expect_eq(read_graph(&g, &m), STATUS_UNSERVABLE);
     cr_expect(strstr(error.message, "external data") != NULL, "%s", error.message);

@@ -189,10 +189,10 @@ static enum status inspect(struct cli *cli, struct error *error) {
 
 const struct cli_command inspect_command = {
     .name = "inspect",
-    .positional = "MODEL",
+    .positional = "FILE|DIR",
     .least = 1,
     .most = 1,
     .summary = "what a model takes, gives and is made of, and whether it can be served",
-    .help = "MODEL is an ONNX file, a bundle (.tar), or a folder with model.onnx.",
+    .help = "The model is an ONNX file, a bundle (.tar), or a folder with model.onnx.",
     .run = inspect,
 };

@@ -211,12 +211,12 @@ static const struct options_row rows[] = {
 
 const struct cli_command run_command = {
     .name = "run",
-    .positional = "MODEL",
+    .positional = "FILE|DIR",
     .least = 1,
     .most = 1,
     .rows = rows,
     .row_count = sizeof rows / sizeof rows[0],
     .summary = "run a model once, offline, with the engine that serves",
-    .help = "MODEL is an ONNX file, a bundle (.tar), or a folder with model.onnx.",
+    .help = "The model is an ONNX file, a bundle (.tar), or a folder with model.onnx.",
     .run = run,
 };

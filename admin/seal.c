@@ -232,7 +232,7 @@ static enum status seal(struct cli *cli, struct error *error) {
 }
 
 static const struct options_row rows[] = {
-    {"output", 'o', "FILE", "the sealed file (default MODEL.age)", false},
+    {"output", 'o', "FILE", "the sealed file (default: the name with .age behind it)", false},
     {"force", 'f', NULL, "replace the sealed file where it exists", false},
     {"recipient", 'r', "age1...", "seal to this recipient", false},
     {"server", 0, "URL", "ask this server for the recipient of the key's tenant", false},
@@ -246,14 +246,15 @@ static const struct options_row rows[] = {
 
 const struct cli_command seal_command = {
     .name = "seal",
-    .positional = "MODEL",
+    .positional = "FILE|DIR",
     .least = 1,
     .most = 1,
     .rows = rows,
     .row_count = sizeof rows / sizeof rows[0],
     .summary = "encrypt a model to a tenant's recipient",
     .help =
-        "MODEL is an ONNX file, a bundle (.tar), or a folder with model.onnx: then the bundle is\n"
+        "A model is an ONNX file, a bundle (.tar), or a folder with model.onnx: then the bundle "
+        "is\n"
         "made of it, its data files, manifest.yaml and the labels that this one names, and of\n"
         "nothing else. The result is an ordinary age file. A recipient from a server is used only "
         "where its\n"

@@ -4,11 +4,8 @@
 #include "store/sqlite/migrations.h"
 
 const struct db_migration db_migrate_table[] = {
-    {1, migration_0001},
-    {2, migration_0002},
-    {3, migration_0003},
-    {4, migration_0004},
-    {5, migration_0005},
+    {1, migration_0001}, {2, migration_0002}, {3, migration_0003},
+    {4, migration_0004}, {5, migration_0005},
 };
 const int db_migrate_count = sizeof db_migrate_table / sizeof db_migrate_table[0];
 

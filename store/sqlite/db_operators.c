@@ -5,11 +5,10 @@
 static enum status read_row(void *context, sqlite3_stmt *row, struct error *error) {
     struct store_key *out = context;
     size_t hash_size = 0;
-    out->tenant = 0;
-    out->scopes = (uint32_t)sqlite3_column_int64(row, 3);
-    out->created = sqlite3_column_int64(row, 4);
-    out->expires = sqlite3_column_int64(row, 5);
-    out->revoked = sqlite3_column_int64(row, 6);
+    *out = (struct store_key){.scopes = (uint32_t)sqlite3_column_int64(row, 3),
+                              .created = sqlite3_column_int64(row, 4),
+                              .expires = sqlite3_column_int64(row, 5),
+                              .revoked = sqlite3_column_int64(row, 6)};
     enum status status = db_column_text(row, 0, out->id, sizeof out->id, error);
     if (status == STATUS_OK)
         status = db_column_text(row, 1, out->label, sizeof out->label, error);

@@ -475,3 +475,7 @@ Test(store_speed, groups_of_records, .timeout = 60) {
     store_close(store);
     store_fixture_remove(folder);
 }
+
+Test(store_handle, closing_nothing_is_fine) {
+    store_close(NULL);
+}

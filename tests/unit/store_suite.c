@@ -795,7 +795,3 @@ STORE_TEST(a_secret_is_the_first_one_that_was_offered) {
     ASSERT_OK(store_secret(store, "other", second, kept, &error));
     cr_assert_arr_eq(kept, second, sizeof kept);
 }
-
-Test(store_handle, closing_nothing_is_fine) {
-    store_close(NULL);
-}

@@ -18,6 +18,8 @@ static void refuse(struct exchange *e, const struct message_refused *refused) {
     char message[MESSAGE_ERROR_MAX + 1];
     if (!bytes_to_text(refused->message, message, sizeof message))
         message[0] = '\0';
+    /* Whatever else the client has sent on this connection was not asked for. */
+    e->close = true;
     exchange_error(e, (enum status)refused->status, message, refused->retry_after_s);
 }
 
@@ -103,6 +105,7 @@ static void pass(struct exchange *e, const char *version, const struct screen_fi
     }
     if (atomic_load(&e->thread->front->draining) && !(e->match.route && e->match.route->open)) {
         wipe_keys(fields, field_count);
+        e->close = true;
         exchange_error(e, STATUS_UNAVAILABLE, "the server is shutting down", 5);
         return;
     }
@@ -114,9 +117,11 @@ static void pass(struct exchange *e, const char *version, const struct screen_fi
     if (!admit(e, fields, field_count))
         return;
     if (!e->match.route) {
+        e->close = true;
         exchange_fail(e, &unrouted);
     } else if (e->query && *e->query && !e->match.route->takes_query) {
         status_fail(&error, STATUS_INVALID, "this path takes no query parameters");
+        e->close = true;
         exchange_fail(e, &error);
     } else {
         e->match.route->handle(e);

@@ -25,8 +25,10 @@ static void end(struct ledger *ledger, struct ticket *ticket, enum status outcom
     record->reply = ticket->channel;
     record->ticket = ticket->number;
     record->answer = answer;
-    if (ticket->action != ACTION_INFER)
-        record->usage_tenant = 0; /* usage counts inference */
+    /* Usage counts inference of models that are there: names that a caller makes up must not fill
+     * the store. */
+    if (ticket->action != ACTION_INFER || !ticket->model.id)
+        record->usage_tenant = 0;
     ticket_remember(ticket);
     commit_append(ledger->commit, record);
     if (ticket->upload >= 0)

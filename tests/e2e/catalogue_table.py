@@ -674,6 +674,7 @@ KEYS = [
 ]
 
 QUERIES = [
+    ("audit: an outcome that there is not", get("/v1/audit?outcome=fine"), 400, 'outcome: found "fine", expected one of ok, invalid, unauthenticated, forbidden, not_found, method, conflict, length_required, too_large, encoding, unservable, locked, rate, internal, unimplemented, unavailable, deadline'),
     ("audit: a name without a value", get("/v1/audit?limit"), 400, "limit: no value is given"),
     ("audit: a malformed escape", get("/v1/audit?model=%zz"), 400, "model: a percent escape is malformed"),
     ("audit: an escaped NUL", get("/v1/audit?model=%00"), 400, "model: only printable characters without spaces are taken"),

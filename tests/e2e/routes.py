@@ -362,9 +362,14 @@ class Routes(unittest.TestCase):
         self.assertEqual(found(by_key + f"&from={times[2]}&to={times[0]}"), four[1:3])
         self.assertEqual(found(by_key + f"&from={today()}"), four)
         self.assertEqual(found(by_key + "&from=2099-01-01T00:00:00Z"), [])
-        for injection in ("action=%22", "action=ok%22%2C%22", "outcome=ok%5C"):
+        for injection in ("action=%22", "action=ok%22%2C%22", "action=ok%5C"):
             self.assertEqual(found(injection), [])
         self.assertEqual(self.records(by_key, key="globex"), [], "own records only")
+
+    def test_a_name_that_is_no_model_fills_no_usage(self):
+        for i in range(5):
+            self.post(f"/v2/models/made-up-{i}/infer", {}, 404)
+        self.assertEqual([r for r in self.get("/v1/usage")["usage"] if "made-up" in r["model"]], [])
 
     def test_audit_pages_are_stable(self):
         for _ in range(7):

@@ -58,48 +58,80 @@ static void inside(const struct window *w, int64_t at, int64_t *first, int64_t *
     }
 }
 
+/* Runs are often shorter than the call of a library's copy is worth. */
+static inline void copy_floats(float *to, const float *from, int64_t count) {
+    if (count > 32) {
+        memcpy(to, from, (size_t)count * sizeof *to);
+        return;
+    }
+    for (; count >= 4; count -= 4, to += 4, from += 4)
+        __builtin_memcpy(to, from, 4 * sizeof *to);
+    for (; count > 0; count--)
+        *to++ = *from++;
+}
+
+static inline void zero_floats(float *to, int64_t count) {
+    if (count > 8)
+        memset(to, 0, (size_t)count * sizeof *to);
+    else
+        for (; count > 0; count--)
+            *to++ = 0.0f;
+}
+
 /* One run along an output row: output positions [from, to), input row `x`, which [first, last)
  * reads inside. */
-static void copy_run(const struct window *w, const float *x, int64_t at, int64_t first,
-                     int64_t last, int64_t from, int64_t to, float *out) {
+static inline void copy_run(const struct window *w, const float *x, int64_t at, int64_t first,
+                            int64_t last, int64_t from, int64_t to, float *out) {
     first = first < from ? from : first > to ? to : first;
     last = last < first ? first : last > to ? to : last;
-    memset(out, 0, (size_t)(first - from) * sizeof *out);
+    zero_floats(out, first - from);
     if (w->stride[2] == 1) {
-        if (last > first)
-            memcpy(out + (first - from), x + (first + at), (size_t)(last - first) * sizeof *out);
+        copy_floats(out + (first - from), x + (first + at), last - first);
     } else {
         const int64_t stride = w->stride[2];
         for (int64_t i = first; i < last; i++)
             out[i - from] = x[i * stride + at];
     }
-    memset(out + (last - from), 0, (size_t)(to - last) * sizeof *out);
+    zero_floats(out + (last - from), to - last);
 }
 
-/* One row of the matrix: one channel, one kernel position. */
-static void row(const struct window *w, const float *x, const int64_t k[WINDOW_DIMS], size_t from,
-                size_t count, float *out) {
+/* One kernel position: its rows of the matrix, one for each of some channels, `step` apart. Where
+ * the runs are is the same for all channels. */
+static void rows(const struct window *w, size_t channels, const float *x,
+                 const int64_t k[WINDOW_DIMS], size_t from, size_t count, float *out, size_t step) {
     struct walk walk = walk_start(w, k, from, count);
     struct run run;
     int64_t first = 0, last = 0;
     inside(w, walk.at[2], &first, &last);
     while (walk_next(&walk, &run)) {
-        if (run.input < 0)
-            memset(out, 0, (size_t)(run.to - run.from) * sizeof *out);
-        else
-            copy_run(w, x + run.input, walk.at[2], first, last, run.from, run.to, out);
-        out += run.to - run.from;
+        const int64_t length = run.to - run.from;
+        for (size_t c = 0; c < channels; c++) {
+            float *to = out + c * step;
+            if (run.input < 0)
+                zero_floats(to, length);
+            else
+                copy_run(w, x + c * (size_t)w->in_size + run.input, walk.at[2], first, last,
+                         run.from, run.to, to);
+        }
+        out += length;
     }
 }
 
+/* Channels in blocks: few enough that what is written at once stays close. */
+#define BLOCK 8
+
 void conv_im2col(const struct window *w, size_t channels, const float *x, size_t from, size_t count,
                  float *out) {
+    const size_t step = (size_t)w->kernel_size * count;
     int64_t k[WINDOW_DIMS];
-    for (size_t c = 0; c < channels; c++, x += w->in_size)
+    for (size_t c = 0; c < channels; c += BLOCK, x += BLOCK * w->in_size) {
+        const size_t block = channels - c < BLOCK ? channels - c : BLOCK;
+        float *to = out + c * step;
         for (k[0] = 0; k[0] < w->kernel[0]; k[0]++)
             for (k[1] = 0; k[1] < w->kernel[1]; k[1]++)
-                for (k[2] = 0; k[2] < w->kernel[2]; k[2]++, out += count)
-                    row(w, x, k, from, count, out);
+                for (k[2] = 0; k[2] < w->kernel[2]; k[2]++, to += count)
+                    rows(w, block, x, k, from, count, to, step);
+    }
 }
 
 static void add_run(const struct window *w, const float *columns, int64_t at, int64_t from,

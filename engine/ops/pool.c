@@ -265,9 +265,27 @@ static void max_row(const struct window *w, const float *x, float *y) {
     }
 }
 
+/* Two by two in one pass over both input rows: what most networks have. */
+static void max_row_2x2(const struct window *w, const float *above, float *y) {
+    const float *below = above + w->in[2];
+    const int64_t s = w->stride[2];
+    for (int64_t o = 0; o < w->out[2]; o++, above += s, below += s) {
+        float m = above[0] > -FLT_MAX ? above[0] : -FLT_MAX;
+        m = above[1] > m ? above[1] : m;
+        m = below[0] > m ? below[0] : m;
+        y[o] = below[1] > m ? below[1] : m;
+    }
+}
+
 static void max_rows(const struct window *w, const float *x, const struct window_span *sz,
                      int64_t oy, float *y) {
     const struct window_span sy = window_span(w, 1, oy);
+    if (w->kernel[0] == 1 && sz->last == 1 && w->kernel[1] == 2 && sy.first == 0 && sy.last == 2 &&
+        w->dilation[1] == 1 && w->kernel[2] == 2 && w->dilation[2] == 1 && w->begin[2] == 0 &&
+        (w->out[2] - 1) * w->stride[2] + 1 < w->in[2]) {
+        max_row_2x2(w, x + (sz->at * w->in[1] + sy.at) * w->in[2], y);
+        return;
+    }
     for (int64_t o = 0; o < w->out[2]; o++)
         y[o] = -FLT_MAX;
     for (int64_t kz = sz->first, iz = sz->at; kz < sz->last; kz++, iz += w->dilation[0])

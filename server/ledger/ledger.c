@@ -23,6 +23,8 @@
 
 #define EVENTS_MAX 64
 #define TICK_MS 1000
+/* While questions keep coming through the mailbox, the sockets are looked at every so often. */
+#define LOOK_EVERY 8
 
 int64_t ledger_now_us(void) {
     struct timespec t;
@@ -286,14 +288,17 @@ static int wait_us(int epoll, struct epoll_event *events, int64_t us) {
 static void serve(struct ledger *ledger, uint8_t *buffer) {
     struct epoll_event events[EVENTS_MAX];
     int64_t next_tick = ledger_now_ms() + TICK_MS;
+    unsigned turn = 0;
     while (!ledger->leave) {
         read_boxes(ledger, buffer);
         int64_t left_us = (next_tick - ledger_now_ms()) * 1000;
         int64_t pace_us = commit_pace(ledger->commit, ticket_count(ledger->tickets));
         if (pace_us >= 0 && pace_us < left_us)
             left_us = pace_us;
-        bool waits = boxes_sleep(ledger->boxes) && left_us > 0;
-        int n = wait_us(ledger->epoll, events, waits ? left_us : 0);
+        bool waits = boxes_sleep(ledger->boxes);
+        int n = 0;
+        if (waits || left_us <= 0 || ++turn % LOOK_EVERY == 0)
+            n = wait_us(ledger->epoll, events, waits && left_us > 0 ? left_us : 0);
         boxes_wake(ledger->boxes);
         if (n < 0 && errno != EINTR) {
             log_error("the ledger's loop cannot wait: %s", strerror(errno));

@@ -69,12 +69,3 @@ DEFINE(error, LOG_ERROR)
 DEFINE(warn, LOG_WARN)
 DEFINE(info, LOG_INFO)
 DEFINE(debug, LOG_DEBUG)
-
-int log_level_parse(const char *text, enum log_level *level) {
-    for (size_t i = 0; i < sizeof level_names / sizeof *level_names; i++)
-        if (strcmp(text, level_names[i]) == 0) {
-            *level = (enum log_level)i;
-            return 1;
-        }
-    return 0;
-}

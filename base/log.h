@@ -29,7 +29,4 @@ void log_warn(const char *format, ...) PRINTF_LIKE(1, 2);
 void log_info(const char *format, ...) PRINTF_LIKE(1, 2);
 void log_debug(const char *format, ...) PRINTF_LIKE(1, 2);
 
-/* "error", "warn", "info", "debug": false, and *level untouched, for anything else. */
-MUST_USE int log_level_parse(const char *text, enum log_level *level);
-
 #endif

@@ -1,7 +1,6 @@
 #include "bundle/text.h"
 
-/* Bytes of the sequence at s[0..size), 0 where there is none. */
-static size_t sequence(const uint8_t *s, size_t size) {
+size_t text_sequence(const uint8_t *s, size_t size) {
     size_t n = s[0] < 0x80 ? 1 : s[0] >= 0xc2 && s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
     if ((s[0] >= 0x80 && s[0] < 0xc2) || s[0] > 0xf4 || n > size)
         return 0;
@@ -17,7 +16,7 @@ static size_t sequence(const uint8_t *s, size_t size) {
 enum text_fault text_check(struct str text, bool lines) {
     const uint8_t *s = (const uint8_t *)text.data;
     for (size_t i = 0; i < text.size;) {
-        size_t n = sequence(s + i, text.size - i);
+        size_t n = text_sequence(s + i, text.size - i);
         if (n == 0)
             return TEXT_NOT_UTF8;
         bool c1 = n == 2 && s[i] == 0xc2 && s[i + 1] < 0xa0; /* U+0080 to U+009F */

@@ -9,6 +9,8 @@
 
 enum text_fault { TEXT_FINE, TEXT_NOT_UTF8, TEXT_CONTROL };
 
+/* Bytes of the sequence at s[0..size), 0 where there is none; size is at least 1. */
+size_t text_sequence(const uint8_t *s, size_t size);
 /* `lines`: '\n' and '\t' are fine. */
 enum text_fault text_check(struct str text, bool lines);
 

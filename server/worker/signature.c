@@ -1,6 +1,7 @@
 #include "server/worker/signature.h"
 
 #include "base/ring.h"
+#include "bundle/text.h"
 
 #define NAME_BYTES_MAX 255
 
@@ -39,21 +40,6 @@ const char *signature_datatype(enum dtype dtype) {
     }
 }
 
-/* Length of the UTF-8 sequence at s[0..size), 0 where there is none (RFC 3629: shortest form, no
- * surrogates, nothing past U+10FFFF). */
-static size_t utf8_length(const uint8_t *s, size_t size) {
-    size_t n = s[0] < 0x80 ? 1 : s[0] >= 0xc2 && s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
-    if ((s[0] >= 0x80 && s[0] < 0xc2) || s[0] > 0xf4 || n > size)
-        return 0;
-    for (size_t i = 1; i < n; i++)
-        if ((s[i] & 0xc0) != 0x80)
-            return 0;
-    if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
-        (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
-        return 0;
-    return n;
-}
-
 static enum status put_name(struct str name, const char *what, size_t index, struct buf *out,
                             struct error *error) {
     const uint8_t *s = (const uint8_t *)name.data;
@@ -63,7 +49,7 @@ static enum status put_name(struct str name, const char *what, size_t index, str
                            name.size, NAME_BYTES_MAX);
     buf_u8(out, '"');
     for (size_t i = 0; i < name.size;) {
-        size_t n = utf8_length(s + i, name.size - i);
+        size_t n = text_sequence(s + i, name.size - i);
         if (n == 0)
             return status_fail(error, STATUS_UNSERVABLE, "%s %zu: its name is not UTF-8", what,
                                index);

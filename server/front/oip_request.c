@@ -130,8 +130,12 @@ static enum status read_datatype(struct parse *p, struct json_reader *r, struct 
     enum status status = json_reader_string(r, &text, p->error);
     if (status != STATUS_OK)
         return status_prefix(p->error, "datatype: ");
-    const struct oip_type *type =
-        text.escaped ? NULL : oip_type_named((const char *)text.data, text.size);
+    /* Decoded first: JSON may write any of its letters as an escape. */
+    uint8_t name[8];
+    size_t size;
+    const struct oip_type *type = json_text_decode(&text, name, sizeof name, &size)
+                                      ? oip_type_named((const char *)name, size)
+                                      : NULL;
     if (!type)
         return status_fail(p->error, STATUS_INVALID,
                            "datatype is none of the protocol's (BOOL, UINT8 to UINT64, INT8 to "

@@ -559,6 +559,8 @@ PATHS = [
 METHODS = [
     ("POST /v2", send("POST", "/v2", "{}"), 405, "this path takes GET"),
     ("HEAD /v2", head("HEAD", "/v2"), 405, None),
+    ("PATCH /v2 with a body", send("PATCH", "/v2", b"{}"), 405, "this path takes GET", CLOSES),
+    ("OPTIONS /v2 with a body", send("OPTIONS", "/v2", b"{}"), 405, "this path takes GET", CLOSES),
     ("OPTIONS /v2", head("OPTIONS", "/v2"), 405, "this path takes GET"),
     ("PUT /v2/health/live", send("PUT", "/v2/health/live"), 405, "this path takes GET"),
     ("DELETE /v2/models/m", head("DELETE", "/v2/models/m"), 405, "this path takes GET"),

@@ -73,6 +73,9 @@ Test(front_oip, members_come_in_any_order) {
     static const char *const bodies[] = {
         "{\"inputs\":[" X "," T "]" Y "}",
         "{\"id\":\"7\",\"inputs\":[" T "," X "]" Y "}",
+        /* The same letters, as escapes. */
+        "{\"\\u0069nputs\":[{\"name\":\"\\u0078\",\"shape\":[1,3],\"datatype\":"
+        "\"\\u0046\\u0050\\u0033\\u0032\",\"data\":[1,2.5,-3]}," T "]" Y "}",
         "{\"inputs\":[{\"data\":[[1,2.5,-3]],\"datatype\":\"FP32\",\"name\":\"x\",\"shape\":[1,3]},"
         "{\"shape\":[2],\"data\":[\"a\xc3\xa4\",\"\"],\"name\":\"t\",\"datatype\":\"BYTES\"}]" Y
         "}",

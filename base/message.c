@@ -62,8 +62,16 @@ static void put_bytes(struct packet *p, struct bytes value, size_t max) {
     p->total += value.size;
 }
 
-static enum status packet_send(int socket, struct packet *p, const int *descriptors, size_t count,
-                               struct error *error) {
+/* Ledger serves every tenant and waits for front never: front makes both ends of its channels, so
+ * whether they are non-blocking is only its word. */
+static int flags_between(enum role self, enum role other) {
+    return self == ROLE_LEDGER && other == ROLE_FRONT ? MSG_DONTWAIT : 0;
+}
+
+static enum status packet_send(int socket, struct packet *p, enum message_type type,
+                               const int *descriptors, struct error *error) {
+    const size_t count = table[type].descriptors;
+    const int flags = MSG_NOSIGNAL | flags_between(table[type].sender, table[type].receiver);
     packet_flush(p);
     if (p->fixed.failed || p->too_long || p->total > MESSAGE_MAX)
         return status_fail(error, STATUS_INVALID, "a message field is too long");
@@ -83,7 +91,7 @@ static enum status packet_send(int socket, struct packet *p, const int *descript
     }
     ssize_t n;
     do
-        n = sendmsg(socket, &header, MSG_NOSIGNAL);
+        n = sendmsg(socket, &header, flags);
     while (n < 0 && errno == EINTR);
     if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
         return status_fail(error, STATUS_RATE, "the receiving process is busy");
@@ -143,7 +151,7 @@ static struct bytes get_bytes(struct cursor *c, size_t max) {
         (void)message;                                                                             \
         buf_u16(&packet.fixed, MESSAGE_##NAME);                                                    \
         MESSAGE_FIELDS_##name(PUT) enum status status =                                            \
-            packet_send(socket, &packet, descriptors, fds, error);                                 \
+            packet_send(socket, &packet, MESSAGE_##NAME, descriptors, error);                      \
         packet_wipe(&packet);                                                                      \
         return status;                                                                             \
     }                                                                                              \
@@ -205,7 +213,7 @@ enum status message_receive(int socket, enum role sender, enum role receiver, vo
                             .msg_controllen = sizeof control.space};
     ssize_t n;
     do
-        n = recvmsg(socket, &header, MSG_CMSG_CLOEXEC);
+        n = recvmsg(socket, &header, MSG_CMSG_CLOEXEC | flags_between(receiver, sender));
     while (n < 0 && errno == EINTR);
     if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
         return status_fail(error, STATUS_RATE, "no message is waiting");

@@ -76,7 +76,7 @@ struct message {
 /* message_send_NAME(socket, message, descriptors, error): `descriptors` points to as many as the
  * table says (NULL for none) and they stay the caller's. STATUS_UNAVAILABLE where the other side
  * is gone, STATUS_INVALID where a field is over its maximum. Never blocks longer than the socket
- * does; a full socket of a non-blocking one is STATUS_RATE. */
+ * does, and from ledger to front never at all; a full socket is STATUS_RATE then. */
 #define ROW(NAME, name, sender, receiver, fds)                                                     \
     MUST_USE enum status message_send_##name(int socket, const struct message_##name *message,     \
                                              const int *descriptors, struct error *error);
@@ -92,8 +92,9 @@ MESSAGE_TABLE(ROW)
 #undef ROW
 
 /* Receive one message that `sender` may send to `receiver`. `buffer` holds its bytes. Returns
- * STATUS_UNAVAILABLE when the other side closed, STATUS_RATE when a non-blocking socket has
- * nothing, STATUS_INVALID on anything malformed (descriptors that came along are closed). */
+ * STATUS_UNAVAILABLE when the other side closed, STATUS_RATE when a non-blocking socket, or
+ * one of ledger's to front, has nothing, STATUS_INVALID on anything malformed (descriptors that
+ * came along are closed). */
 MUST_USE enum status message_receive(int socket, enum role sender, enum role receiver, void *buffer,
                                      size_t buffer_size, struct message *message,
                                      struct error *error);

@@ -266,3 +266,22 @@ Test(message, names_and_text) {
     cr_assert(bytes_to_text(bytes_of("1234567", 7), text, sizeof text));
     cr_assert_str_eq(text, "1234567");
 }
+
+/* Front makes both ends of a channel: ledger does not wait there whatever the flags are. */
+Test(message, ledger_never_waits_for_front, .timeout = 30) {
+    int pair[2];
+    uint8_t buffer[MESSAGE_SMALL_MAX];
+    struct message got;
+    struct error error;
+    const struct message_settled settled = {.ticket = 1};
+    enum status status = STATUS_OK;
+    cr_assert_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+    cr_expect_eq(
+        message_receive(pair[0], ROLE_FRONT, ROLE_LEDGER, buffer, sizeof buffer, &got, &error),
+        STATUS_RATE, "nothing was sent");
+    for (unsigned i = 0; status == STATUS_OK && i < 1000000; i++)
+        status = message_send_settled(pair[0], &settled, NULL, &error);
+    cr_expect_eq(status, STATUS_RATE, "nobody reads");
+    close(pair[0]);
+    close(pair[1]);
+}

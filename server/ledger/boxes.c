@@ -69,7 +69,10 @@ void boxes_leave(struct boxes *b, const struct link *channel) {
 
 struct link *boxes_next(struct boxes *b, void *out, size_t *size) {
     uint32_t box;
-    while (b->mailbox && (box = mailbox_next(b->mailbox)) != MAILBOX_NONE) {
+    /* Bounded: front can mark boxes faster than they are looked at. */
+    for (unsigned i = 0; i < MAILBOX_BOXES; i++) {
+        if (!b->mailbox || (box = mailbox_next(b->mailbox)) == MAILBOX_NONE)
+            break;
         struct link *channel = b->channels[box];
         b->early[box] = !channel;
         if (channel && !channel->boxed && mailbox_take(b->mailbox, box, out, size)) {

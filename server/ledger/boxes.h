@@ -23,7 +23,7 @@ bool boxes_join(struct boxes *boxes, struct link *channel, uint32_t box);
 void boxes_leave(struct boxes *boxes, const struct link *channel);
 
 /* The next channel with a question, which is copied to `out` (room for MAILBOX_BYTES); NULL where
- * there is none. */
+ * there is none, or where there was none among as many marked boxes as there are. */
 struct link *boxes_next(struct boxes *boxes, void *out, size_t *size);
 /* Around the loop's wait: false where it must not wait. */
 bool boxes_sleep(struct boxes *boxes);

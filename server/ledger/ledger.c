@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #define EVENTS_MAX 64
+#define QUESTIONS_MAX 256 /* of the mailbox in one turn of the loop */
 #define TICK_MS 1000
 /* While questions keep coming through the mailbox, the sockets are looked at every so often. */
 #define LOOK_EVERY 8
@@ -232,11 +233,15 @@ static void read_link(struct ledger *ledger, struct link *link, uint8_t *buffer)
     }
 }
 
-/* What front asked in its mailbox. Only what is answered there may come that way. */
+/* What front asked in its mailbox. Only what is answered there may come that way. What comes faster
+ * than it is answered leaves the other sockets their turn. */
 static void read_boxes(struct ledger *ledger, uint8_t *buffer) {
     struct link *channel;
     size_t size;
-    while ((channel = boxes_next(ledger->boxes, buffer, &size))) {
+    for (unsigned i = 0; i < QUESTIONS_MAX; i++) {
+        channel = boxes_next(ledger->boxes, buffer, &size);
+        if (!channel)
+            break;
         struct message message;
         struct error error = {0};
         size_t descriptors;
@@ -248,6 +253,7 @@ static void read_boxes(struct ledger *ledger, uint8_t *buffer) {
         } else {
             log_error("front is cut off: a question out of place");
             end_of(ledger, channel);
+            bury(); /* no event was fetched that could name it */
         }
         secret_wipe(buffer, size); /* an API key was in there */
     }

@@ -3,6 +3,7 @@
 #include "base/message.h"
 #include "crypto/apikey.h"
 #include "crypto/crypto.h"
+#include "server/ledger/boxes.h"
 #include "server/ledger/commit.h"
 #include "server/ledger/directory.h"
 #include "server/ledger/failures.h"
@@ -10,6 +11,8 @@
 
 #include <criterion/criterion.h>
 #include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -301,4 +304,53 @@ Test(failures, are_counted_per_source_and_recorded_as_counts) {
                  "256 sources, one of them of both kinds, and the others together, not 1,500 "
                  "records");
     store_close(store);
+}
+
+struct marker {
+    struct mailbox *mailbox;
+    _Atomic bool stop;
+};
+
+/* A front that was broken into: marks boxes of no channel as fast as it can. */
+static void *mark(void *argument) {
+    struct marker *m = argument;
+    while (!atomic_load(&m->stop))
+        for (uint32_t box = 0; box < MAILBOX_BOXES; box += 64)
+            mailbox_again(m->mailbox, box);
+    return NULL;
+}
+
+Test(boxes, marks_without_end_leave_the_loop_its_turn, .timeout = 30) {
+    struct boxes *boxes;
+    struct marker markers[2];
+    pthread_t threads[2];
+    struct message message;
+    int pair[2], bell;
+    size_t size;
+    static uint8_t buffer[MESSAGE_SMALL_MAX];
+    cr_assert_eq(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
+    struct link *front = link_new(LINK_FRONT, pair[0], NULL);
+    cr_assert_eq(boxes_new(&boxes, &e), STATUS_OK);
+    cr_assert_eq(boxes_open(boxes, front, &bell, &e), STATUS_OK, "%s", e.message);
+    cr_assert_eq(
+        message_receive(pair[1], ROLE_LEDGER, ROLE_FRONT, buffer, sizeof buffer, &message, &e),
+        STATUS_OK, "%s", e.message);
+    for (int i = 0; i < 2; i++) {
+        markers[i] = (struct marker){.stop = false};
+        cr_assert_eq(mailbox_attach(message.descriptors[0], -1, &markers[i].mailbox, &e),
+                     STATUS_OK);
+        pthread_create(&threads[i], NULL, mark, &markers[i]);
+    }
+    for (int i = 0; i < 100; i++)
+        cr_expect_null(boxes_next(boxes, buffer, &size));
+    for (int i = 0; i < 2; i++) {
+        atomic_store(&markers[i].stop, true);
+        pthread_join(threads[i], NULL);
+        mailbox_release(markers[i].mailbox);
+    }
+    message_close_descriptors(&message);
+    boxes_free(boxes);
+    link_release(front);
+    close(pair[1]);
+    close(bell);
 }

@@ -29,6 +29,9 @@ bool handlers_put(json_t *object, const char *name, json_t *value);
 MUST_USE enum status handlers_respond(json_t *made, json_t **response, struct error *error);
 /* STATUS_UNAVAILABLE for want of memory; drops `object`. */
 enum status handlers_no_memory(json_t *object, struct error *error);
+/* Keys of tenants and of operators share their ids: one that was given to both would be the
+ * tenant's alone. `found` is what the search among the other kind returned. */
+MUST_USE enum status handlers_id_free(enum status found, struct error *error);
 /* The tenant that the argument `tenant` names. */
 MUST_USE enum status handlers_tenant_named(struct tenancy *tenancy, const json_t *request,
                                            struct store_tenant *tenant, struct error *error);

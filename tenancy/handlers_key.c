@@ -71,7 +71,7 @@ static enum status done(struct tenancy *tenancy, enum tenancy_event event,
 
 enum status handlers_key_create(struct tenancy *tenancy, const json_t *request, json_t **response,
                                 struct error *error) {
-    struct store_key key = {0};
+    struct store_key key = {0}, other;
     struct store_tenant tenant;
     const char *name = NULL;
     enum status status = arguments_text(request, "tenant", &name, error);
@@ -81,6 +81,9 @@ enum status handlers_key_create(struct tenancy *tenancy, const json_t *request, 
         status = store_tenant_find(tenancy->store, name, &tenant, error);
     if (status == STATUS_OK)
         status = handlers_policy_scopes(tenancy, &tenant, key.scopes, error);
+    if (status == STATUS_OK)
+        status =
+            handlers_id_free(store_operator_key_find(tenancy->store, key.id, &other, error), error);
     if (status != STATUS_OK)
         return status;
     struct audit_record record = handlers_record(tenancy, "key.create", tenant.uid, key.id);

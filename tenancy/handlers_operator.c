@@ -77,8 +77,10 @@ static enum status done(struct tenancy *tenancy, enum tenancy_event event,
 
 enum status handlers_operator_create(struct tenancy *tenancy, const json_t *request,
                                      json_t **response, struct error *error) {
-    struct store_key key = {0};
+    struct store_key key = {0}, other;
     enum status status = read_new(tenancy, request, &key, error);
+    if (status == STATUS_OK)
+        status = handlers_id_free(store_key_find(tenancy->store, key.id, &other, error), error);
     if (status != STATUS_OK)
         return status;
     struct audit_record record = handlers_record(tenancy, "operator.create", "", key.id);

@@ -485,3 +485,17 @@ Test(tenancy, a_key_may_be_made_for_a_client_certificate) {
               "abcdefghijkm", "hash", HASH, "scopes", "infer", "certificate", "ab"),
           STATUS_INVALID, "certificate: must be 64 hexadecimal digits");
 }
+
+static json_t *create_operator(const char *id) {
+    return run("{s:s,s:s,s:s,s:s}", "command", "operator.create", "id", id, "hash", HASH, "scopes",
+               "tenants:read");
+}
+
+/* A key is looked for among the tenants' first: one with an operator's id would put that out. */
+Test(tenancy, an_id_is_of_a_tenants_key_or_of_an_operators) {
+    json_decref(must(create("acme", UID_A)));
+    json_decref(must(create_operator("abcdefghijkl")));
+    fails(create_key("acme", "abcdefghijkl"), STATUS_CONFLICT, "a key with this id exists");
+    json_decref(must(create_key("acme", "abcdefghijkm")));
+    fails(create_operator("abcdefghijkm"), STATUS_CONFLICT, "a key with this id exists");
+}

@@ -18,6 +18,7 @@
 #define STRANGERS_MAX 10u /* of other users than root and the server's */
 #define PER_USER_MAX 4u   /* of one such user */
 #define SILENCE_MS (30 * 1000)
+#define LINES_MAX 64u /* at once, of those that no command answers */
 #define KEY_WORD "key "
 
 struct client {
@@ -117,9 +118,8 @@ static void wait_for(struct ledger *ledger, struct client *client, uint32_t even
     epoll_ctl(ledger->epoll, EPOLL_CTL_MOD, client->link->socket, &event);
 }
 
-static void next_command(struct ledger *ledger, struct client *client);
-
-static void flush(struct ledger *ledger, struct client *client) {
+/* False where the client is gone, or its answer waits for room in the socket. */
+static bool flush(struct ledger *ledger, struct client *client) {
     while (client->out_sent < client->out_size) {
         ssize_t n = send(client->link->socket, client->out + client->out_sent,
                          client->out_size - client->out_sent, MSG_NOSIGNAL);
@@ -127,11 +127,11 @@ static void flush(struct ledger *ledger, struct client *client) {
             continue;
         if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
             wait_for(ledger, client, EPOLLOUT);
-            return;
+            return false;
         }
         if (n < 0) {
             client_close(ledger, client);
-            return;
+            return false;
         }
         client->out_sent += (size_t)n;
     }
@@ -139,8 +139,10 @@ static void flush(struct ledger *ledger, struct client *client) {
     client->out = NULL;
     client->out_size = client->out_sent = 0;
     wait_for(ledger, client, EPOLLIN);
-    next_command(ledger, client);
+    return true;
 }
+
+static void next_command(struct ledger *ledger, struct client *client);
 
 static void run_command(struct commit_job *job, struct store *store) {
     struct command *command = (struct command *)job;
@@ -162,10 +164,10 @@ static void done_command(struct commit_job *job, void *context) {
         client->out_size = command->answer ? command->answer_size : 0;
         client->out_sent = 0;
         command->answer = NULL;
-        if (client->out)
-            flush(ledger, client);
-        else
+        if (!client->out)
             client_close(ledger, client);
+        else if (flush(ledger, client))
+            next_command(ledger, client);
     }
     link_release(command->link);
     free(command->request);
@@ -267,28 +269,32 @@ static bool take_line(struct ledger *ledger, struct client *client, size_t lengt
     return client->out || start_command(ledger, client, length);
 }
 
-/* Take the next whole line, one command at a time. */
+/* Take the next whole lines, one command at a time. Lines that need none are answered here, and
+ * anybody may send those: as many at once as no honest client does end the connection. */
 static void next_command(struct ledger *ledger, struct client *client) {
-    char *end = memchr(client->in, '\n', client->in_size);
-    if (!end || client->busy)
-        return;
-    size_t length = (size_t)(end - client->in);
-    if (!take_line(ledger, client, length)) {
-        client_close(ledger, client);
-        return;
+    for (unsigned lines = 0; !client->busy; lines++) {
+        char *end = memchr(client->in, '\n', client->in_size);
+        if (!end)
+            return;
+        size_t length = (size_t)(end - client->in);
+        if (lines == LINES_MAX || !take_line(ledger, client, length)) {
+            client_close(ledger, client);
+            return;
+        }
+        client->in_size -= length + 1;
+        memmove(client->in, end + 1, client->in_size);
+        secret_wipe(client->in + client->in_size, length + 1); /* a key may have stood there */
+        if (client->out && !flush(ledger, client))
+            return;
     }
-    client->in_size -= length + 1;
-    memmove(client->in, end + 1, client->in_size);
-    secret_wipe(client->in + client->in_size, length + 1); /* a key may have stood there */
-    if (client->out)
-        flush(ledger, client);
 }
 
 void admin_socket_read(struct ledger *ledger, struct link *link) {
     struct client *client = link->owner;
     client->last_ms = ledger_now_ms();
     if (client->out) {
-        flush(ledger, client);
+        if (flush(ledger, client))
+            next_command(ledger, client);
         return;
     }
     if (client->in_size == sizeof client->in) {

@@ -256,6 +256,21 @@ class OperatorKeys(unittest.TestCase):
         listed = json.loads(self.run_as(None, "operator-key", "list", "--json").stdout)["keys"]
         self.assertTrue([row for row in listed if row["id"] == id and row["revoked"]])
 
+    def test_many_lines_at_once_end_the_connection(self):
+        with socket.socket(socket.AF_UNIX) as s:
+            os.chdir(self.server.data)
+            s.connect("admin.sock")
+            s.settimeout(10)
+            s.sendall(b"key x\n" + b"\n" * 5000)
+            answers = 0
+            try:
+                while piece := s.recv(65536):
+                    answers += piece.count(b"\n")
+            except ConnectionResetError:
+                pass
+            self.assertLessEqual(answers, 64)
+        self.assertEqual(self.run_as(None, "tenant", "list").returncode, 0)
+
     def test_bad_keys_and_the_other_kind(self):
         path = self.server.folder / "bad"
         for text in (self.server.keys["acme"], "sr_" + "a" * 73):

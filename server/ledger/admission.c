@@ -288,12 +288,13 @@ void admission_settle(struct ledger *ledger, struct link *channel,
 
 void admission_undelivered(struct ledger *ledger, struct link *channel,
                            const struct message_undelivered *message) {
-    const struct channel *last = channel->owner;
-    if (!last || last->ticket != message->ticket) {
+    struct channel *last = channel->owner;
+    if (!last || !last->ticket || last->ticket != message->ticket) {
         log_warn("front reports an answer that it was not given");
         return;
     }
     struct commit_record r = last->record;
+    last->ticket = 0; /* told once */
     r.time = ledger_now_us();
     r.action = "answer.undelivered";
     r.hide_target = false; /* it is another record's number */

@@ -206,6 +206,12 @@ class Routes(unittest.TestCase):
             self.assertEqual(self.usage(query)["usage"], [], query)
         self.assertEqual(self.usage("", key="globex")["usage"], [])
 
+    def test_usage_has_no_rows_of_names_that_were_guessed(self):
+        answer = self.server.request("POST", "/v2/models/guessed/infer", body={"inputs": QUESTION},
+                                     key="acme")
+        self.assertEqual(answer.status, 404)
+        self.assertEqual(self.usage("?model=guessed")["usage"], [])
+
     def test_usage_in_pages(self):
         for name in ("p1", "p2", "p3", "p4"):
             self.put(name)

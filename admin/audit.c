@@ -5,8 +5,8 @@
 
 static const struct output_field fields[] = {
     {"seq", "record.seq", OUTPUT_NUMBER},        {"time", "record.time", OUTPUT_TIME},
-    {"tenant", "record.tenant", OUTPUT_TEXT},    {"key", "record.key", OUTPUT_TEXT},
-    {"action", "record.action", OUTPUT_TEXT},    {"target", "record.target", OUTPUT_TEXT},
+    {"tenant", "record.tenant", OUTPUT_TEXT},    {"key", "record.key", OUTPUT_WHOLE},
+    {"action", "record.action", OUTPUT_WHOLE},   {"target", "record.target", OUTPUT_TEXT},
     {"outcome", "record.outcome", OUTPUT_STATE}, {"units", "record.units", OUTPUT_NUMBER},
     {"client", "record.client", OUTPUT_TEXT},
 };

@@ -19,7 +19,7 @@
 #define DAYS_MAX 36500
 
 static const struct output_field fields[] = {
-    {"id", "id", OUTPUT_TEXT},           {"tenant", "tenant", OUTPUT_TEXT},
+    {"id", "id", OUTPUT_WHOLE},          {"tenant", "tenant", OUTPUT_TEXT},
     {"scopes", "scopes", OUTPUT_TEXT},   {"label", "label", OUTPUT_TEXT},
     {"created", "created", OUTPUT_TIME}, {"expires", "expires", OUTPUT_TIME},
     {"revoked", "revoked", OUTPUT_TIME}, {"certificate", "certificate", OUTPUT_TEXT},
@@ -27,7 +27,7 @@ static const struct output_field fields[] = {
 #define FIELDS (sizeof fields / sizeof fields[0])
 
 static const struct output_field operator_fields[] = {
-    {"id", "id", OUTPUT_TEXT},           {"scopes", "scopes", OUTPUT_TEXT},
+    {"id", "id", OUTPUT_WHOLE},          {"scopes", "scopes", OUTPUT_TEXT},
     {"label", "label", OUTPUT_TEXT},     {"created", "created", OUTPUT_TIME},
     {"expires", "expires", OUTPUT_TIME}, {"revoked", "revoked", OUTPUT_TIME},
 };

@@ -74,7 +74,7 @@ static void format_cell(const json_t *value, enum output_kind kind, bool brief,
         format_span(json_integer_value(value), cell, CELL_MAX);
         break;
     case OUTPUT_TEXT:
-    case OUTPUT_DAY:
+    case OUTPUT_WHOLE:
     case OUTPUT_STATE:
     case OUTPUT_PROSE:
         snprintf(cell, CELL_MAX, "%s", json_is_string(value) ? json_string_value(value) : "");

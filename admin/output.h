@@ -20,7 +20,7 @@ enum output_kind {
     OUTPUT_TIME, /* microseconds since the epoch; 0 is "-" */
     OUTPUT_BYTES,
     OUTPUT_SPAN,  /* microseconds: "1.5 s" */
-    OUTPUT_DAY,   /* a text that is only of use whole */
+    OUTPUT_WHOLE, /* a text that is only of use whole: an id to be typed, a day */
     OUTPUT_STATE, /* a word, coloured where it is one that is known: "ready", "weak" */
     OUTPUT_PROSE, /* of the last column of a table: whole sentences */
 };

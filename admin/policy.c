@@ -210,5 +210,6 @@ const struct cli_command policy_commands[COMMANDS_POLICY] = {
      .least = 1,
      .most = 1,
      .summary = "remove a policy that no tenant has",
+     .destroys = "the policy's text",
      .run = remove_policy},
 };

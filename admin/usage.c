@@ -106,7 +106,7 @@ static enum status print_table(const struct cli *cli, const json_t *result, cons
                                struct error *error) {
     static const struct output_field all[] = {
         {"tenant", "tenant", OUTPUT_TEXT},
-        {"day", "day", OUTPUT_DAY},
+        {"day", "day", OUTPUT_WHOLE},
         {"key", "key", OUTPUT_TEXT},
         {"model", "model", OUTPUT_TEXT},
         {"requests", "requests", OUTPUT_NUMBER},

@@ -2,9 +2,11 @@
 
 #include "base/status.h"
 #include "server/front/tls.h"
+#include "server/keeper/keyring.h"
 #include "server/launch/resources.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 static void say(void *context, const char *field, const struct error *error) {
@@ -35,11 +37,35 @@ static enum status check_tls(const struct config *config, const char **field, st
     return status;
 }
 
+static enum status check_keys(const struct config *config, const char **field,
+                              struct error *error) {
+    int root = -1, signing = -1;
+    *field = "root.identity";
+    enum status status = resources_file(config->root_identity, *field, true, &root, error);
+    if (status == STATUS_OK) {
+        *field = "signing.key";
+        status = resources_file(config->signing_key, *field, true, &signing, error);
+    }
+    if (status == STATUS_OK)
+        status = keyring_check(root, signing, config->worker.allow_unlocked_memory, error);
+    if (status != STATUS_OK && strncmp(error->message, "the root", 8) == 0)
+        *field = "root.identity";
+    if (root >= 0)
+        close(root);
+    if (signing >= 0)
+        close(signing);
+    return status;
+}
+
 int check_run(const char *path, const struct config *config) {
     struct error error;
     const char *field = "tls.certificate";
     enum status status = resources_check(config, say, (void *)(uintptr_t)path, &error);
     if (status == STATUS_OK && (status = check_tls(config, &field, &error)) != STATUS_OK) {
+        (void)status_prefix(&error, "%s: ", field);
+        say((void *)(uintptr_t)path, field, &error);
+    }
+    if (status == STATUS_OK && (status = check_keys(config, &field, &error)) != STATUS_OK) {
         (void)status_prefix(&error, "%s: ", field);
         say((void *)(uintptr_t)path, field, &error);
     }

@@ -313,8 +313,8 @@ static int handle(struct mg_connection *connection) {
 static int answer_error(struct mg_connection *connection, int status, const char *message) {
     struct front_thread *thread = mg_get_thread_pointer(connection);
     char head[512], id[TRACE_ID_SIZE + 1] = "", parent[TRACE_PARENT_SIZE + 1] = "";
-    const char *text =
-        "{\"error\":\"the request's head is malformed, or larger than " HEAD_MAX_TEXT " bytes\"}\n";
+    const char *text = "{\"error\":\"the request's head is malformed, its method unknown, or it is "
+                       "larger than " HEAD_MAX_TEXT " bytes\"}\n";
     const struct mg_request_info *info = mg_get_request_info(connection);
     (void)message;
     if (thread && info)

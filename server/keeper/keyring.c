@@ -1,5 +1,6 @@
 #include "server/keeper/keyring.h"
 
+#include "crypto/crypto.h"
 #include "crypto/secret.h"
 
 #include <errno.h>
@@ -81,6 +82,18 @@ enum status keyring_load(int root_identity, int signing_key, struct keyring *key
 out:
     keyring_free(&loaded);
     secret_free(text);
+    return status;
+}
+
+enum status keyring_check(int root_identity, int signing_key, bool allow_unlocked,
+                          struct error *error) {
+    const struct secret_options memory = {.allow_unlocked = allow_unlocked};
+    struct keyring keys = {0};
+    secret_configure(&memory);
+    enum status status = crypto_init(error);
+    if (status == STATUS_OK)
+        status = keyring_load(root_identity, signing_key, &keys, error);
+    keyring_free(&keys);
     return status;
 }
 

@@ -10,6 +10,8 @@
 #include "crypto/age.h"
 #include "crypto/note.h"
 
+#include <stdbool.h>
+
 struct keyring {
     struct age_keyfile *root;   /* secret memory */
     struct note_signer *signer; /* secret memory */
@@ -18,6 +20,10 @@ struct keyring {
 /* Reads both descriptors to their ends; closing them is the caller's. */
 MUST_USE enum status keyring_load(int root_identity, int signing_key, struct keyring *keys,
                                   struct error *error);
+/* Would a keeper start with these? In a process that does nothing else: this sets up the memory for
+ * secrets, in unlocked memory too where `allow_unlocked`, and gives everything back. */
+MUST_USE enum status keyring_check(int root_identity, int signing_key, bool allow_unlocked,
+                                   struct error *error);
 /* Wipes. NULL and a struct of zeros are fine. */
 void keyring_free(struct keyring *keys);
 

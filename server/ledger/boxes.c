@@ -4,6 +4,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define LOOKS_MAX 256u /* at marked boxes, in search of a question */
+
 struct boxes {
     struct mailbox *mailbox; /* NULL while there is no front */
     struct link *channels[MAILBOX_BOXES];
@@ -70,7 +72,7 @@ void boxes_leave(struct boxes *b, const struct link *channel) {
 struct link *boxes_next(struct boxes *b, void *out, size_t *size) {
     uint32_t box;
     /* Bounded: front can mark boxes faster than they are looked at. */
-    for (unsigned i = 0; i < MAILBOX_BOXES; i++) {
+    for (unsigned i = 0; i < LOOKS_MAX; i++) {
         if (!b->mailbox || (box = mailbox_next(b->mailbox)) == MAILBOX_NONE)
             break;
         struct link *channel = b->channels[box];

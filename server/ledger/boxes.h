@@ -23,7 +23,8 @@ bool boxes_join(struct boxes *boxes, struct link *channel, uint32_t box);
 void boxes_leave(struct boxes *boxes, const struct link *channel);
 
 /* The next channel with a question, which is copied to `out` (room for MAILBOX_BYTES); NULL where
- * there is none, or where there was none among as many marked boxes as there are. */
+ * there is none, or after so many boxes marked for nothing that others should have their turn
+ * (boxes_sleep is false then). */
 struct link *boxes_next(struct boxes *boxes, void *out, size_t *size);
 /* Around the loop's wait: false where it must not wait. */
 bool boxes_sleep(struct boxes *boxes);

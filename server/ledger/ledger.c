@@ -22,7 +22,8 @@
 #include <unistd.h>
 
 #define EVENTS_MAX 64
-#define QUESTIONS_MAX 256 /* of the mailbox in one turn of the loop */
+#define CHANNELS_MAX 10000u /* open at once; more threads than front has */
+#define QUESTIONS_MAX 256   /* of the mailbox in one turn of the loop */
 #define TICK_MS 1000
 /* While questions keep coming through the mailbox, the sockets are looked at every so often. */
 #define LOOK_EVERY 8
@@ -153,12 +154,22 @@ static bool from_channel(struct ledger *ledger, struct link *channel, struct mes
     }
 }
 
+static void end_of(struct ledger *ledger, struct link *link);
+
 static bool from_front(struct ledger *ledger, struct message *m) {
     if (m->type != MESSAGE_CHANNEL)
         return false;
-    struct link *link = open_link(ledger, LINK_CHANNEL, take(m, 0));
-    if (!link || !boxes_join(ledger->boxes, link, m->channel.box))
+    /* One for each of front's threads, and one more for each that it has to make anew. */
+    if (ledger->channels == CHANNELS_MAX)
         return false;
+    struct link *link = open_link(ledger, LINK_CHANNEL, take(m, 0));
+    if (!link)
+        return false;
+    ledger->channels++;
+    if (!boxes_join(ledger->boxes, link, m->channel.box)) {
+        end_of(ledger, link);
+        return false;
+    }
     link->owner = calloc(1, sizeof(struct channel)); /* without it, reports are not recorded */
     return true;
 }
@@ -175,6 +186,7 @@ static void end_of(struct ledger *ledger, struct link *link) {
     case LINK_CHANNEL:
         boxes_leave(ledger->boxes, link);
         admission_channel_closed(ledger, link);
+        ledger->channels -= !link->closed;
         ledger_close(ledger, link);
         break;
     case LINK_WORKER:

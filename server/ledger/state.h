@@ -30,6 +30,7 @@ struct ledger {
     struct store *desk_reader;
     struct directory *directory;
     struct boxes *boxes; /* questions of front */
+    unsigned channels;   /* open ones */
     struct ticket_table *tickets;
     struct workers *workers;
     struct keeper_link *keeper;

@@ -393,6 +393,13 @@ class Running(unittest.TestCase):
 
     # --- tables ---
 
+    def test_what_is_to_be_typed_is_shown_whole(self):
+        ids = [k["id"] for k in json.loads(command("key", "list", "--json", **self.data).stdout)["keys"]]
+        self.assertTrue(ids)
+        shown = plain(terminal("key", "list", columns=80, **self.data)[1])
+        for key in ids:
+            self.assertRegex(shown, rf"(?m)^{key}\b")
+
     def test_tables_fit_and_are_whole_elsewhere(self):
         whole = command("tenant", "list", **self.data).stdout
         for columns in (60, 80, 100, 200):

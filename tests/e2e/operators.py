@@ -151,6 +151,19 @@ class Check(unittest.TestCase):
             key.write_bytes(good_key)
             certificate.write_bytes(good_certificate)
 
+    def test_keys_that_are_none(self):
+        keys = self.config.parent / "keys"
+        for name, line, message in (("root.txt", "identity: keys", "root.identity: the root identity: "),
+                                    ("signing.age", "key: keys", "signing.key: the signing key ")):
+            with self.subTest(name):
+                good = (keys / name).read_bytes()
+                try:
+                    (keys / name).write_bytes(b"x\n")
+                    self.check(2, f"line {self.line_of(line)}: {message}")
+                finally:
+                    (keys / name).write_bytes(good)
+        self.check(0)
+
     def test_usage_and_missing_file(self):
         self.assertEqual(strongroomd("--check", "--config", "/nowhere/x.yaml").returncode, 4)
         self.assertEqual(strongroomd("--chek").returncode, 2)

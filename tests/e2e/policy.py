@@ -130,16 +130,16 @@ class Policies(unittest.TestCase):
         self.assertEqual((record["action"], record["target"]),
                          ("tenant.set-policy", "demo: standard -> life"))
         self.assertIn("policy     life", self.server.cli("tenant", "show", "demo").stdout)
-        used = self.server.cli("policy", "remove", "life", check=False)
+        used = self.server.cli("policy", "remove", "life", "--yes", check=False)
         self.assertEqual((used.returncode, used.stderr),
                          (5, "strongroom: a tenant has this policy\n"))
         self.server.cli("tenant", "set-policy", "demo", "standard")
-        self.server.cli("policy", "remove", "life")
+        self.server.cli("policy", "remove", "life", "--yes")
         gone = self.server.cli("policy", "show", "life", check=False)
         self.assertEqual(gone.returncode, 4)
         listed = json.loads(self.server.cli("policy", "list", "--json").stdout)["policies"]
         self.assertEqual([p["name"] for p in listed][:3], ["standard", "strict", "trial"])
-        kept = self.server.cli("policy", "remove", "standard", check=False)
+        kept = self.server.cli("policy", "remove", "standard", "--yes", check=False)
         self.assertEqual(kept.returncode, 5)
 
     def test_a_tenant_is_made_with_a_policy(self):

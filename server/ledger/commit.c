@@ -14,11 +14,12 @@
 #define GROUP_MAX 256u  /* records in one transaction */
 #define DAY_US INT64_C(86400000000)
 /* A write costs much the same for one record as for thirty, and the processor time it takes is
- * missing elsewhere. So a group is written when it holds this many records for each request that
- * may still join it, when its oldest record has waited this long, or at once while records come so
- * slowly that hardly any would join. */
-#define GROUP_PER_OPEN 1u
-#define GROUP_WAIT_US 1000
+ * missing elsewhere. How many records are worth one grows with the square of the requests that may
+ * still join: a few callers are not made to wait for each other, many fill a group soon. It is
+ * written at the latest when its oldest record has waited this long, and at once while records
+ * come so slowly that hardly any would join. */
+#define GROUP_SHARE 10u
+#define GROUP_WAIT_US 2000
 #define GROUP_SLOW_US 250
 
 struct commit {
@@ -271,7 +272,8 @@ int64_t commit_pace(struct commit *c, uint32_t open) {
     pthread_mutex_lock(&c->mutex);
     if (c->count && !c->due) {
         left = c->since + GROUP_WAIT_US - now_us();
-        if (c->count >= GROUP_PER_OPEN * open || left <= 0 || c->spacing > GROUP_SLOW_US) {
+        if ((uint64_t)c->count * GROUP_SHARE >= (uint64_t)open * open || left <= 0 ||
+            c->spacing > GROUP_SLOW_US) {
             c->due = true;
             left = -1;
             pthread_cond_signal(&c->wake);

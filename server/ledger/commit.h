@@ -1,6 +1,6 @@
 /* The commit thread: everything that the ledger writes goes through it, so that the loop never
  * waits for a disk. Records of finished requests are committed in groups: a group gathers while
- * the last one is being written and, where records come fast, for up to a millisecond while more
+ * the last one is being written and, where records come fast, for up to two milliseconds while more
  * are to be expected. Other writes are jobs, done one by one in between.
  *
  * A SETTLED message leaves only after its record is durable; where the record could not be

@@ -103,7 +103,7 @@ Test(commit, a_group_gathers_while_more_are_to_be_expected) {
         for (int k = 0; k < 50; k++, appended++) {
             cr_assert(commit_append(commit, &r));
             left = commit_pace(commit, 100000);
-            cr_expect_leq(left, 1000);
+            cr_expect_leq(left, 2000);
         }
         while (left < 0 && size < appended)
             cr_assert_eq(store_audit_size(store, &size, &e), STATUS_OK);

@@ -55,14 +55,6 @@ struct store_backend {
                               struct audit_record *record, struct error *error);
 
     /* `model` has tenant, name, version, created; id and state are set. */
-    enum status (*operator_create)(struct store *store, const struct store_key *key,
-                                   struct audit_record *record, struct error *error);
-    enum status (*operator_find)(struct store *store, const char *id, struct store_key *key,
-                                 struct error *error);
-    enum status (*operator_list)(struct store *store, store_key_row *row, void *context,
-                                 struct error *error);
-    enum status (*operator_revoke)(struct store *store, const char *id, int64_t now,
-                                   struct audit_record *record, struct error *error);
     enum status (*model_create)(struct store *store, struct store_model *model,
                                 struct audit_record *record, struct error *error);
     enum status (*model_complete)(struct store *store, int64_t id, const void *header,

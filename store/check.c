@@ -99,7 +99,8 @@ enum status check_policy(const struct store_policy *policy, struct error *error)
     return STATUS_OK;
 }
 
-static enum status check_any_key(const struct store_key *key, uint32_t among, struct error *error) {
+enum status check_key(const struct store_key *key, struct error *error) {
+    const uint32_t among = key->tenant ? SCOPE_ALL : SCOPE_OPERATOR_ALL;
     size_t length = strnlen(key->id, STORE_KEY_ID_MAX + 1);
     if (length == 0 || length > STORE_KEY_ID_MAX || strspn(key->id, ALPHANUMERIC) != length)
         return status_fail(error, STATUS_INVALID, "key id: must be 1 to %d letters and digits",
@@ -116,16 +117,6 @@ static enum status check_any_key(const struct store_key *key, uint32_t among, st
     if (status == STATUS_OK && key->expires != 0 && key->expires <= key->created)
         status = status_fail(error, STATUS_INVALID, "expires: must be later than now");
     return status;
-}
-
-enum status check_key(const struct store_key *key, struct error *error) {
-    return check_any_key(key, SCOPE_ALL, error);
-}
-
-enum status check_operator_key(const struct store_key *key, struct error *error) {
-    if (key->tenant != 0)
-        return status_fail(error, STATUS_INVALID, "the key of an operator has no tenant");
-    return check_any_key(key, SCOPE_OPERATOR_ALL, error);
 }
 
 enum status check_sealed(size_t header_size, int64_t payload_size, struct error *error) {

@@ -12,7 +12,6 @@ MUST_USE enum status check_tenant(const struct store_tenant *tenant, struct erro
 MUST_USE enum status check_tenant_state(enum store_tenant_state state, struct error *error);
 MUST_USE enum status check_policy(const struct store_policy *policy, struct error *error);
 MUST_USE enum status check_key(const struct store_key *key, struct error *error);
-MUST_USE enum status check_operator_key(const struct store_key *key, struct error *error);
 MUST_USE enum status check_name(const char *field, const char *text, struct error *error);
 MUST_USE enum status check_time(const char *field, int64_t time, struct error *error);
 MUST_USE enum status check_sealed(size_t header_size, int64_t payload_size, struct error *error);

@@ -261,43 +261,6 @@ enum status store_key_revoke(struct store *store, const char *id, int64_t now,
     return leave_change(store, store->backend->key_revoke(store, id, now, record, error), record);
 }
 
-enum status store_operator_key_create(struct store *store, const struct store_key *key,
-                                      struct audit_record *record, struct error *error) {
-    enum status status = check_operator_key(key, error);
-    if (status == STATUS_OK)
-        status = enter(store, true, record, error);
-    if (status != STATUS_OK)
-        return status;
-    return leave_change(store, store->backend->operator_create(store, key, record, error), record);
-}
-
-enum status store_operator_key_find(struct store *store, const char *id, struct store_key *key,
-                                    struct error *error) {
-    enum status status = enter(store, false, NULL, error);
-    if (status != STATUS_OK)
-        return status;
-    return leave_read(store, store->backend->operator_find(store, id, key, error));
-}
-
-enum status store_operator_key_list(struct store *store, store_key_row *row, void *context,
-                                    struct error *error) {
-    enum status status = enter(store, false, NULL, error);
-    if (status != STATUS_OK)
-        return status;
-    return leave_read(store, store->backend->operator_list(store, row, context, error));
-}
-
-enum status store_operator_key_revoke(struct store *store, const char *id, int64_t now,
-                                      struct audit_record *record, struct error *error) {
-    enum status status = check_time("revoked", now, error);
-    if (status == STATUS_OK)
-        status = enter(store, true, record, error);
-    if (status != STATUS_OK)
-        return status;
-    return leave_change(store, store->backend->operator_revoke(store, id, now, record, error),
-                        record);
-}
-
 enum status store_model_create(struct store *store, int64_t tenant, const char *name,
                                const char *version, int64_t now, struct store_model *model,
                                struct audit_record *record, struct error *error) {

@@ -109,31 +109,23 @@ MUST_USE enum status store_secret(struct store *store, const char *name,
 
 /* ---- keys ---- */
 
+/* For store_key_list: the keys of operators. */
+#define STORE_OPERATORS INT64_C(-1)
+
 typedef enum status store_key_row(void *context, const struct store_key *key, struct error *error);
 
 MUST_USE enum status store_key_create(struct store *store, const struct store_key *key,
                                       struct audit_record *record, struct error *error);
-/* The row as it is: revoked and expired ones too. */
+/* The row as it is: revoked and expired ones too, a tenant's or an operator's (`tenant` is 0). */
 MUST_USE enum status store_key_find(struct store *store, const char *id, struct store_key *key,
                                     struct error *error);
-/* Keys of a tenant (row id), of all tenants where it is 0, in the order of their making. */
+/* Keys of a tenant (row id), of all tenants where it is 0, of operators where it is
+ * STORE_OPERATORS, in the order of their making. */
 MUST_USE enum status store_key_list(struct store *store, int64_t tenant, store_key_row *row,
                                     void *context, struct error *error);
 /* A key that is revoked already keeps its first time; that is no error. */
 MUST_USE enum status store_key_revoke(struct store *store, const char *id, int64_t now,
                                       struct audit_record *record, struct error *error);
-
-/* ---- keys of operators ---- */
-
-/* The same for keys that are bound to no tenant: `tenant` is 0, the scopes are an operator's. */
-MUST_USE enum status store_operator_key_create(struct store *store, const struct store_key *key,
-                                               struct audit_record *record, struct error *error);
-MUST_USE enum status store_operator_key_find(struct store *store, const char *id,
-                                             struct store_key *key, struct error *error);
-MUST_USE enum status store_operator_key_list(struct store *store, store_key_row *row, void *context,
-                                             struct error *error);
-MUST_USE enum status store_operator_key_revoke(struct store *store, const char *id, int64_t now,
-                                               struct audit_record *record, struct error *error);
 
 /* ---- models ---- */
 

@@ -66,7 +66,7 @@ struct store_policy {
 /* An API key, as far as it is ever stored: the hash authenticates nothing. */
 struct store_key {
     char id[STORE_KEY_ID_MAX + 1];
-    int64_t tenant;                  /* row id */
+    int64_t tenant;                  /* row id; 0: an operator's, whose scopes are others */
     char label[NAME_MAX_LENGTH + 1]; /* "" where none was given */
     uint8_t hash[STORE_KEY_HASH_SIZE];
     uint32_t scopes;

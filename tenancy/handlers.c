@@ -36,13 +36,6 @@ enum status handlers_no_memory(json_t *object, struct error *error) {
     return status_fail(error, STATUS_UNAVAILABLE, "out of memory");
 }
 
-enum status handlers_id_free(enum status found, struct error *error) {
-    if (found == STATUS_NOT_FOUND)
-        return STATUS_OK;
-    return found == STATUS_OK ? status_fail(error, STATUS_CONFLICT, "a key with this id exists")
-                              : found;
-}
-
 enum status handlers_respond(json_t *made, json_t **response, struct error *error) {
     if (!made)
         return handlers_no_memory(NULL, error);

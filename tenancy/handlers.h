@@ -29,9 +29,16 @@ bool handlers_put(json_t *object, const char *name, json_t *value);
 MUST_USE enum status handlers_respond(json_t *made, json_t **response, struct error *error);
 /* STATUS_UNAVAILABLE for want of memory; drops `object`. */
 enum status handlers_no_memory(json_t *object, struct error *error);
-/* Keys of tenants and of operators share their ids: one that was given to both would be the
- * tenant's alone. `found` is what the search among the other kind returned. */
-MUST_USE enum status handlers_id_free(enum status found, struct error *error);
+/* What keys of tenants and of operators have in common, in handlers_key.c: `id`, `hash`, `label`
+ * and `expires` of a new one; the key of that id, which must be of the kind asked for, else it is
+ * as if there were none; and its JSON, with the tenant's name and certificate (NULL: an
+ * operator's). */
+MUST_USE enum status handlers_key_read(const json_t *request, struct store_key *key,
+                                       struct error *error);
+MUST_USE enum status handlers_key_named(struct tenancy *tenancy, const json_t *request,
+                                        bool of_operator, struct store_key *key,
+                                        struct error *error);
+json_t *handlers_key_json(const struct store_key *key, const char *tenant_name);
 /* The tenant that the argument `tenant` names. */
 MUST_USE enum status handlers_tenant_named(struct tenancy *tenancy, const json_t *request,
                                            struct store_tenant *tenant, struct error *error);

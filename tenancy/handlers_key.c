@@ -6,20 +6,20 @@
 #include "tenancy/arguments.h"
 #include "tenancy/handlers.h"
 
-static json_t *describe(const struct store_key *key, const char *tenant_name) {
+json_t *handlers_key_json(const struct store_key *key, const char *tenant_name) {
     char scopes[SCOPE_TEXT_MAX];
-    scope_format(key->scopes, scopes);
     char certificate[ENCODING_HEX_SIZE(STORE_CERTIFICATE_SIZE)] = "";
+    scope_format(key->scopes, scopes);
     if (key->has_certificate)
         encoding_hex(key->certificate, sizeof key->certificate, certificate);
-    return json_pack("{s:s,s:s,s:s,s:s,s:s,s:I,s:I,s:I}", "id", key->id, "certificate", certificate,
-                     "tenant", tenant_name, "label", key->label, "scopes", scopes, "created",
-                     (json_int_t)key->created, "expires", (json_int_t)key->expires, "revoked",
-                     (json_int_t)key->revoked);
+    return json_pack("{s:s,s:s*,s:s*,s:s,s:s,s:I,s:I,s:I}", "id", key->id, "certificate",
+                     tenant_name ? certificate : NULL, "tenant", tenant_name, "label", key->label,
+                     "scopes", scopes, "created", (json_int_t)key->created, "expires",
+                     (json_int_t)key->expires, "revoked", (json_int_t)key->revoked);
 }
 
-static enum status read_new(const json_t *request, struct store_key *key, struct error *error) {
-    const char *hash = NULL, *scopes = NULL, *label = NULL, *certificate = NULL;
+enum status handlers_key_read(const json_t *request, struct store_key *key, struct error *error) {
+    const char *hash = NULL, *label = NULL;
     enum status status = arguments_copy(request, "id", key->id, sizeof key->id, error);
     if (status == STATUS_OK && !apikey_id_valid(key->id, strlen(key->id)))
         status = status_fail(error, STATUS_INVALID, "id: \"%s\" is not a key id", key->id);
@@ -29,10 +29,6 @@ static enum status read_new(const json_t *request, struct store_key *key, struct
         status = status_fail(error, STATUS_INVALID, "hash: must be %zu hexadecimal digits",
                              2 * sizeof key->hash);
     if (status == STATUS_OK)
-        status = arguments_text(request, "scopes", &scopes, error);
-    if (status == STATUS_OK)
-        status = scope_parse(scopes, &key->scopes, error);
-    if (status == STATUS_OK)
         status = arguments_optional_text(request, "label", &label, error);
     if (status == STATUS_OK && label)
         status = arguments_copy(request, "label", key->label, sizeof key->label, error);
@@ -41,6 +37,31 @@ static enum status read_new(const json_t *request, struct store_key *key, struct
                              "label: found \"%s\", expected a letter or digit, then up to %d "
                              "letters, digits, \".\", \"_\" or \"-\"",
                              key->label, NAME_MAX_LENGTH - 1);
+    if (status == STATUS_OK)
+        status = arguments_optional_integer(request, "expires", 0, AUDIT_RECORD_INTEGER_MAX, 0,
+                                            &key->expires, error);
+    return status;
+}
+
+enum status handlers_key_named(struct tenancy *tenancy, const json_t *request, bool of_operator,
+                               struct store_key *key, struct error *error) {
+    const char *id = NULL;
+    enum status status = arguments_text(request, "id", &id, error);
+    if (status == STATUS_OK)
+        status = store_key_find(tenancy->store, id, key, error);
+    if (status == STATUS_OK && (key->tenant == 0) != of_operator)
+        status = status_fail(error, STATUS_NOT_FOUND, "no such key");
+    return status;
+}
+
+/* What a tenant's key has besides. */
+static enum status read_new(const json_t *request, struct store_key *key, struct error *error) {
+    const char *scopes = NULL, *certificate = NULL;
+    enum status status = handlers_key_read(request, key, error);
+    if (status == STATUS_OK)
+        status = arguments_text(request, "scopes", &scopes, error);
+    if (status == STATUS_OK)
+        status = scope_parse(scopes, &key->scopes, error);
     if (status == STATUS_OK)
         status = arguments_optional_text(request, "certificate", &certificate, error);
     if (status == STATUS_OK && certificate) {
@@ -52,9 +73,6 @@ static enum status read_new(const json_t *request, struct store_key *key, struct
                                  "DER form",
                                  2 * sizeof key->certificate);
     }
-    if (status == STATUS_OK)
-        status = arguments_optional_integer(request, "expires", 0, AUDIT_RECORD_INTEGER_MAX, 0,
-                                            &key->expires, error);
     return status;
 }
 
@@ -66,12 +84,12 @@ static enum status done(struct tenancy *tenancy, enum tenancy_event event,
                                                     .tenant = tenant->id,
                                                     .tenant_uid = tenant->uid,
                                                     .key = key->id});
-    return handlers_respond(describe(key, tenant->name), response, error);
+    return handlers_respond(handlers_key_json(key, tenant->name), response, error);
 }
 
 enum status handlers_key_create(struct tenancy *tenancy, const json_t *request, json_t **response,
                                 struct error *error) {
-    struct store_key key = {0}, other;
+    struct store_key key = {0};
     struct store_tenant tenant;
     const char *name = NULL;
     enum status status = arguments_text(request, "tenant", &name, error);
@@ -81,9 +99,6 @@ enum status handlers_key_create(struct tenancy *tenancy, const json_t *request, 
         status = store_tenant_find(tenancy->store, name, &tenant, error);
     if (status == STATUS_OK)
         status = handlers_policy_scopes(tenancy, &tenant, key.scopes, error);
-    if (status == STATUS_OK)
-        status =
-            handlers_id_free(store_operator_key_find(tenancy->store, key.id, &other, error), error);
     if (status != STATUS_OK)
         return status;
     struct audit_record record = handlers_record(tenancy, "key.create", tenant.uid, key.id);
@@ -98,7 +113,7 @@ enum status handlers_key_create(struct tenancy *tenancy, const json_t *request, 
 static enum status add_row(void *context, const struct store_key *key, struct error *error) {
     struct handlers_listing *listing = context;
     const char *tenant = handlers_listing_tenant(listing, key->tenant);
-    return handlers_listing_add(listing, describe(key, tenant), error);
+    return handlers_listing_add(listing, handlers_key_json(key, tenant), error);
 }
 
 enum status handlers_key_list(struct tenancy *tenancy, const json_t *request, json_t **response,
@@ -113,12 +128,9 @@ enum status handlers_key_list(struct tenancy *tenancy, const json_t *request, js
 
 enum status handlers_key_revoke(struct tenancy *tenancy, const json_t *request, json_t **response,
                                 struct error *error) {
-    const char *id = NULL;
     struct store_key key;
     struct store_tenant tenant;
-    enum status status = arguments_text(request, "id", &id, error);
-    if (status == STATUS_OK)
-        status = store_key_find(tenancy->store, id, &key, error);
+    enum status status = handlers_key_named(tenancy, request, false, &key, error);
     if (status == STATUS_OK)
         status = store_tenant_get(tenancy->store, key.tenant, &tenant, error);
     if (status != STATUS_OK)

@@ -86,10 +86,7 @@ static enum status find_key(struct directory *d, const char *id, const struct ke
     struct store_key key;
     struct store_tenant tenant = {.state = STORE_TENANT_ENABLED};
     enum status status = store_key_find(d->reader, id, &key, error);
-    const bool is_operator = status == STATUS_NOT_FOUND;
-    if (is_operator)
-        status = store_operator_key_find(d->reader, id, &key, error);
-    else if (status == STATUS_OK)
+    if (status == STATUS_OK && key.tenant)
         status = store_tenant_get(d->reader, key.tenant, &tenant, error);
     if (status != STATUS_OK)
         return status;
@@ -98,7 +95,7 @@ static enum status find_key(struct directory *d, const char *id, const struct ke
     e->caller = (struct directory_caller){.tenant = tenant.id,
                                           .scopes = key.scopes,
                                           .tenant_enabled = tenant.state == STORE_TENANT_ENABLED,
-                                          .is_operator = is_operator};
+                                          .is_operator = key.tenant == 0};
     memcpy(e->caller.tenant_uid, tenant.uid, sizeof tenant.uid);
     memcpy(e->caller.tenant_name, tenant.name, sizeof tenant.name);
     memcpy(e->caller.key, key.id, sizeof key.id);

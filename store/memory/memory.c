@@ -30,10 +30,6 @@ static const struct store_backend backend = {
     .key_find = memory_keys_find,
     .key_list = memory_keys_list,
     .key_revoke = memory_keys_revoke,
-    .operator_create = memory_operators_create,
-    .operator_find = memory_operators_find,
-    .operator_list = memory_operators_list,
-    .operator_revoke = memory_operators_revoke,
     .model_create = memory_models_create,
     .model_complete = memory_models_complete,
     .model_ready = memory_models_ready,
@@ -79,7 +75,6 @@ static void free_shared(struct memory_shared *shared) {
     free(shared->uids.rows);
     free(shared->tenants.rows);
     free(shared->keys.rows);
-    free(shared->operators.rows);
     free(shared->policies.rows);
     free(shared->secrets.rows);
     free(shared->models.rows);

@@ -16,7 +16,7 @@ enum status memory_keys_create(struct store *store, const struct store_key *key,
     struct memory_batch batch = {0};
     pthread_mutex_lock(&shared->mutex);
     enum status status = STATUS_OK;
-    if (!memory_tenants_row(shared, key->tenant))
+    if (key->tenant && !memory_tenants_row(shared, key->tenant))
         status = backend_no_tenant(error);
     else if (find_id(shared, key->id))
         status = status_fail(error, STATUS_CONFLICT, "a key with this id exists");
@@ -50,7 +50,9 @@ enum status memory_keys_list(struct store *store, int64_t tenant, store_key_row 
     const struct store_key *rows = shared->keys.rows;
     enum status status = STATUS_OK;
     for (size_t i = 0; i < shared->keys.count && status == STATUS_OK; i++)
-        if (tenant == 0 || rows[i].tenant == tenant)
+        if (tenant == STORE_OPERATORS ? !rows[i].tenant
+            : tenant                  ? rows[i].tenant == tenant
+                                      : rows[i].tenant != 0)
             status = row(context, &rows[i], error);
     pthread_mutex_unlock(&shared->mutex);
     return status;

@@ -44,7 +44,7 @@ struct memory_shared {
     unsigned handles;
     struct store_meta meta;
     int64_t last_tenant, last_model; /* row ids given out */
-    struct memory_rows uids, tenants, keys, operators, models, usage, audit, policies, secrets;
+    struct memory_rows uids, tenants, keys, models, usage, audit, policies, secrets;
 };
 
 struct memory {

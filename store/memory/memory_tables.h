@@ -46,15 +46,6 @@ enum status memory_keys_list(struct store *store, int64_t tenant, store_key_row 
 enum status memory_keys_revoke(struct store *store, const char *id, int64_t now,
                                struct audit_record *record, struct error *error);
 
-enum status memory_operators_create(struct store *store, const struct store_key *key,
-                                    struct audit_record *record, struct error *error);
-enum status memory_operators_find(struct store *store, const char *id, struct store_key *key,
-                                  struct error *error);
-enum status memory_operators_list(struct store *store, store_key_row *row, void *context,
-                                  struct error *error);
-enum status memory_operators_revoke(struct store *store, const char *id, int64_t now,
-                                    struct audit_record *record, struct error *error);
-
 enum status memory_models_create(struct store *store, struct store_model *model,
                                  struct audit_record *record, struct error *error);
 enum status memory_models_complete(struct store *store, int64_t id, const void *header,

@@ -5,7 +5,7 @@
 static enum status read_row(void *context, sqlite3_stmt *row, struct error *error) {
     struct store_key *out = context;
     size_t hash_size = 0, certificate_size = 0;
-    out->tenant = sqlite3_column_int64(row, 1);
+    out->tenant = sqlite3_column_int64(row, 1); /* NULL: 0, an operator's */
     out->scopes = (uint32_t)sqlite3_column_int64(row, 4);
     out->created = sqlite3_column_int64(row, 5);
     out->expires = sqlite3_column_int64(row, 6);
@@ -84,9 +84,13 @@ static enum status visit_row(void *context, sqlite3_stmt *row, struct error *err
 enum status db_keys_list(struct store *store, int64_t tenant, store_key_row *row, void *context,
                          struct error *error) {
     struct db *db = (struct db *)store;
-    sqlite3_stmt *list = db_statement(db, tenant ? DB_KEY_LIST : DB_KEY_LIST_ALL, error);
+    sqlite3_stmt *list = db_statement(db,
+                                      tenant == STORE_OPERATORS ? DB_KEY_LIST_OPERATORS
+                                      : tenant                  ? DB_KEY_LIST
+                                                                : DB_KEY_LIST_ALL,
+                                      error);
     enum status status = list ? STATUS_OK : STATUS_UNAVAILABLE;
-    if (status == STATUS_OK && tenant)
+    if (status == STATUS_OK && tenant > 0)
         status = db_bind_integer(list, 1, tenant, error);
     struct visit visit = {.row = row, .context = context};
     return status == STATUS_OK ? db_each(list, visit_row, &visit, error) : status;

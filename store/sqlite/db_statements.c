@@ -2,7 +2,6 @@
 
 #define TENANT                                                                                     \
     "SELECT id, uid, name, state, created, recipient, wrapped, note, policy FROM tenants "
-#define OPERATOR_KEY "SELECT id, label, hash, scopes, created, expires, revoked FROM operator_keys "
 #define KEY                                                                                        \
     "SELECT id, tenant, label, hash, scopes, created, expires, revoked, certificate FROM keys "
 #define MODEL                                                                                      \
@@ -44,20 +43,14 @@ const char *const db_statements_sql[DB_STATEMENTS] = {
 
     [DB_KEY_INSERT] = "INSERT INTO keys (id, tenant, label, hash, scopes, created, expires, "
                       "revoked, certificate) "
-                      "SELECT ?1, id, ?3, ?4, ?5, ?6, ?7, ?8, ?9 FROM tenants WHERE id = ?2",
+                      "SELECT ?1, id, ?3, ?4, ?5, ?6, ?7, ?8, ?9 FROM tenants WHERE id = ?2 "
+                      "UNION ALL SELECT ?1, NULL, ?3, ?4, ?5, ?6, ?7, ?8, ?9 WHERE ?2 = 0",
     [DB_KEY_FIND] = KEY "WHERE id = ?1",
     [DB_KEY_LIST] = KEY "WHERE tenant = ?1 ORDER BY row",
-    [DB_KEY_LIST_ALL] = KEY "ORDER BY row",
+    [DB_KEY_LIST_ALL] = KEY "WHERE tenant IS NOT NULL ORDER BY row",
+    [DB_KEY_LIST_OPERATORS] = KEY "WHERE tenant IS NULL ORDER BY row",
     [DB_KEY_REVOKE] =
         "UPDATE keys SET revoked = CASE revoked WHEN 0 THEN ?2 ELSE revoked END WHERE id = ?1",
-
-    [DB_OPERATOR_INSERT] =
-        "INSERT INTO operator_keys (id, label, hash, scopes, created, expires, revoked) "
-        "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-    [DB_OPERATOR_FIND] = OPERATOR_KEY "WHERE id = ?1",
-    [DB_OPERATOR_LIST] = OPERATOR_KEY "ORDER BY row",
-    [DB_OPERATOR_REVOKE] = "UPDATE operator_keys SET revoked = CASE revoked WHEN 0 THEN ?2 ELSE "
-                           "revoked END WHERE id = ?1",
 
     [DB_MODEL_INSERT] =
         "INSERT INTO models (tenant, name, version, state, payload_size, created, header) "

@@ -39,15 +39,6 @@ enum status db_keys_list(struct store *store, int64_t tenant, store_key_row *row
 enum status db_keys_revoke(struct store *store, const char *id, int64_t now,
                            struct audit_record *record, struct error *error);
 
-enum status db_operators_create(struct store *store, const struct store_key *key,
-                                struct audit_record *record, struct error *error);
-enum status db_operators_find(struct store *store, const char *id, struct store_key *key,
-                              struct error *error);
-enum status db_operators_list(struct store *store, store_key_row *row, void *context,
-                              struct error *error);
-enum status db_operators_revoke(struct store *store, const char *id, int64_t now,
-                                struct audit_record *record, struct error *error);
-
 enum status db_models_create(struct store *store, struct store_model *model,
                              struct audit_record *record, struct error *error);
 enum status db_models_complete(struct store *store, int64_t id, const void *header,

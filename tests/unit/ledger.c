@@ -205,7 +205,7 @@ Test(directory, an_operators_key_speaks_for_no_tenant) {
     struct store_key key = {.scopes = SCOPE_METRICS, .created = 1, .expires = 1000};
     snprintf(key.id, sizeof key.id, "%s", secret.id);
     apikey_hash(&secret, key.hash);
-    cr_assert_eq(store_operator_key_create(store, &key, NULL, &e), STATUS_OK, "%s", e.message);
+    cr_assert_eq(store_key_create(store, &key, NULL, &e), STATUS_OK, "%s", e.message);
 
     cr_expect_eq(directory_authenticate(directory, bytes_text(text), 10, &caller, &e), STATUS_OK);
     cr_expect(caller.is_operator);
@@ -217,7 +217,7 @@ Test(directory, an_operators_key_speaks_for_no_tenant) {
     cr_expect_eq(directory_operator(directory, key.id, 1000, &scopes, &e), STATUS_UNAUTHENTICATED);
     cr_expect_eq(directory_authenticate(directory, bytes_text(text), 1000, &caller, &e),
                  STATUS_UNAUTHENTICATED);
-    cr_assert_eq(store_operator_key_revoke(store, key.id, 20, NULL, &e), STATUS_OK);
+    cr_assert_eq(store_key_revoke(store, key.id, 20, NULL, &e), STATUS_OK);
     directory_changed(directory);
     cr_expect_eq(directory_operator(directory, key.id, 30, &scopes, &e), STATUS_UNAUTHENTICATED);
     directory_free(directory);

@@ -200,31 +200,34 @@ STORE_TEST(keys_of_operators) {
     struct store_key key = store_fixture_key(1, 0), found = {.tenant = 42};
     int count = 0;
     key.scopes = SCOPE_METRICS | SCOPE_TENANTS_READ;
-    ASSERT_OK(store_operator_key_create(store, &key, NULL, &error));
-    ASSERT_STATUS(store_operator_key_create(store, &key, NULL, &error), STATUS_CONFLICT);
-    ASSERT_OK(store_operator_key_find(store, key.id, &found, &error));
+    ASSERT_OK(store_key_create(store, &key, NULL, &error));
+    ASSERT_STATUS(store_key_create(store, &key, NULL, &error), STATUS_CONFLICT);
+    ASSERT_OK(store_key_find(store, key.id, &found, &error));
     cr_assert_eq(found.tenant, 0);
     cr_assert_eq(found.scopes, key.scopes);
     cr_assert_eq(memcmp(found.hash, key.hash, sizeof key.hash), 0);
     cr_assert_str_eq(found.label, key.label);
-    ASSERT_STATUS(store_key_find(store, key.id, &found, &error), STATUS_NOT_FOUND);
     ASSERT_OK(store_key_list(store, 0, count_key, &count, &error));
     cr_assert_eq(count, 0, "it is no tenant's");
-    ASSERT_OK(store_operator_key_list(store, count_key, &count, &error));
+    ASSERT_OK(store_key_list(store, STORE_OPERATORS, count_key, &count, &error));
     cr_assert_eq(count, 1);
-    ASSERT_OK(store_operator_key_revoke(store, key.id, FIXTURE_NOW + 5, NULL, &error));
-    ASSERT_OK(store_operator_key_revoke(store, key.id, FIXTURE_NOW + 9, NULL, &error));
-    ASSERT_OK(store_operator_key_find(store, key.id, &found, &error));
+    ASSERT_OK(store_key_revoke(store, key.id, FIXTURE_NOW + 5, NULL, &error));
+    ASSERT_OK(store_key_revoke(store, key.id, FIXTURE_NOW + 9, NULL, &error));
+    ASSERT_OK(store_key_find(store, key.id, &found, &error));
     cr_assert_eq(found.revoked, FIXTURE_NOW + 5);
-    ASSERT_STATUS(store_operator_key_revoke(store, "nobody", FIXTURE_NOW, NULL, &error),
-                  STATUS_NOT_FOUND);
-    /* The two kinds have no scope in common, and neither is taken for the other. */
+    ASSERT_STATUS(store_key_revoke(store, "nobody", FIXTURE_NOW, NULL, &error), STATUS_NOT_FOUND);
+    /* The two kinds have no scope in common, an id is one key's alone, and a tenant that is deleted
+     * takes no operator's key along. */
     struct store_key tenants = store_fixture_key(2, 0), operators = store_fixture_key(3, 0);
-    ASSERT_STATUS(store_operator_key_create(store, &tenants, NULL, &error), STATUS_INVALID);
+    ASSERT_STATUS(store_key_create(store, &tenants, NULL, &error), STATUS_INVALID);
     operators.tenant = add_tenant(store, 1);
     operators.scopes = SCOPE_METRICS;
     ASSERT_STATUS(store_key_create(store, &operators, NULL, &error), STATUS_INVALID);
-    ASSERT_STATUS(store_operator_key_create(store, &operators, NULL, &error), STATUS_INVALID);
+    tenants = store_fixture_key(1, operators.tenant);
+    cr_assert_str_eq(tenants.id, key.id);
+    ASSERT_STATUS(store_key_create(store, &tenants, NULL, &error), STATUS_CONFLICT);
+    ASSERT_OK(store_tenant_delete(store, operators.tenant, NULL, &error));
+    ASSERT_OK(store_key_find(store, key.id, &found, &error));
 }
 
 STORE_TEST(keys) {

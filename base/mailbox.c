@@ -148,6 +148,13 @@ static bool copy_out(struct box *b, void *out, size_t *size) {
     return true;
 }
 
+/* The question may still lie there, and nobody will take it away. */
+static enum status give_up(struct box *b, enum status status, const char *why,
+                           struct error *error) {
+    memset(b->bytes, 0, sizeof b->bytes);
+    return status_fail(error, status, "%s", why);
+}
+
 enum status mailbox_wait(struct mailbox *m, uint32_t box, unsigned seconds, void *out, size_t *size,
                          struct error *error) {
     struct box *b = &m->shared->boxes[box];
@@ -155,10 +162,10 @@ enum status mailbox_wait(struct mailbox *m, uint32_t box, unsigned seconds, void
     const struct timespec step = {.tv_sec = 1};
     while (atomic_load_explicit(&b->state, memory_order_acquire) == BOX_ASKED) {
         if (atomic_load(&m->closed))
-            return status_fail(error, STATUS_UNAVAILABLE, "nobody answers any more");
+            return give_up(b, STATUS_UNAVAILABLE, "nobody answers any more", error);
         if (futex(&b->state, FUTEX_WAIT, BOX_ASKED, &step) != 0 && errno == ETIMEDOUT &&
             seconds-- == 0)
-            return status_fail(error, STATUS_DEADLINE, "no answer has come");
+            return give_up(b, STATUS_DEADLINE, "no answer has come", error);
     }
     if (!copy_out(b, out, size))
         return status_fail(error, STATUS_INVALID, "the answer is longer than its box");

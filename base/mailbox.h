@@ -50,7 +50,7 @@ uint8_t *mailbox_space(struct mailbox *mailbox, uint32_t box);
 void mailbox_ask(struct mailbox *mailbox, uint32_t box, size_t size);
 /* Wait for the answer, at most `seconds`, and copy it to `out`, which has room for MAILBOX_BYTES.
  * STATUS_DEADLINE where none has come, STATUS_UNAVAILABLE where mailbox_close was called,
- * STATUS_INVALID where it is malformed. */
+ * STATUS_INVALID where it is malformed. After any of these the box is given up. */
 MUST_USE enum status mailbox_wait(struct mailbox *mailbox, uint32_t box, unsigned seconds,
                                   void *out, size_t *size, struct error *error);
 /* The other side is gone: whoever waits, or asks from now on, is told so. Any thread. */

@@ -159,7 +159,7 @@ static void end_of(struct ledger *ledger, struct link *link);
 static bool from_front(struct ledger *ledger, struct message *m) {
     if (m->type != MESSAGE_CHANNEL)
         return false;
-    /* One for each of front's threads, and one more for each that it has to make anew. */
+    /* A front that was broken into must not use up the descriptors of everybody else. */
     if (ledger->channels == CHANNELS_MAX)
         return false;
     struct link *link = open_link(ledger, LINK_CHANNEL, take(m, 0));

@@ -28,7 +28,7 @@ struct link {
     bool closed;             /* the loop's side only */
     struct mailbox *mailbox; /* of a channel that has a box in it, held; or NULL */
     uint32_t box;
-    bool boxed;  /* the question came by the box, so the answer goes there */
+    _Atomic bool boxed; /* the question came by the box, so the answer goes there */
     void *owner; /* the worker or admin client it belongs to; a channel's own memory, which goes
                     with the link; or NULL */
 };

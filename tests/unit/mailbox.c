@@ -123,8 +123,9 @@ Test(mailbox, whoever_waits_is_told_of_the_end, .timeout = 20) {
     size_t size;
     pthread_t thread;
     uint32_t box = mailbox_claim(p.asking);
-    mailbox_ask(p.asking, box, 1);
+    mailbox_ask(p.asking, box, put(&p, box, "a key"));
     cr_expect_eq(mailbox_wait(p.asking, box, 1, out, &size, &e), STATUS_DEADLINE);
+    cr_expect_eq(mailbox_space(p.asking, box)[0], 0, "an unanswered question stays");
     pthread_create(&thread, NULL, close_soon, p.asking);
     cr_expect_eq(mailbox_wait(p.asking, box, 100, out, &size, &e), STATUS_UNAVAILABLE);
     pthread_join(thread, NULL);

@@ -5,6 +5,8 @@
 #include <strings.h>
 #include <zlib.h>
 
+#define GZIP_ID1 0x1f /* the first byte of a member */
+
 /* Takes from the room's start to its end, and nothing is given back before the room is. */
 struct arena {
     uint8_t *data;
@@ -171,7 +173,9 @@ enum status compress_in_take(struct compress_in *c, const uint8_t *bytes, size_t
         unsigned in = size < UINT32_MAX ? (unsigned)size : UINT32_MAX;
         size_t left = capacity - *used;
         unsigned room = left < UINT32_MAX ? (unsigned)left : UINT32_MAX;
-        if (c->ended && (c->coding != COMPRESS_GZIP || inflateReset(s) != Z_OK))
+        /* Another member may follow, and nothing else (RFC 1952, section 2.2). */
+        if (c->ended &&
+            (c->coding != COMPRESS_GZIP || *bytes != GZIP_ID1 || inflateReset(s) != Z_OK))
             return status_fail(error, STATUS_INVALID,
                                "%zu bytes or more are left over after the compressed body", size);
         c->ended = false;

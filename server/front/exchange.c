@@ -56,6 +56,12 @@ static enum status begin_body(struct exchange *e, struct error *error) {
 
 static enum status late(struct exchange *e, struct error *error) {
     e->close = true;
+    if (e->screen.has_timeout &&
+        e->body_until_ns == e->started_ns + e->screen.timeout_ms * 1000000u)
+        return status_fail(error, STATUS_DEADLINE,
+                           "X-Request-Timeout-Ms: the %" PRIu64 " ms passed with %" PRIu64
+                           " of %" PRIu64 " bytes of the body read",
+                           e->screen.timeout_ms, e->body_read, e->screen.content_length);
     return status_fail(error, STATUS_DEADLINE,
                        "the body did not arrive in time: %" PRIu64 " of %" PRIu64 " bytes",
                        e->body_read, e->screen.content_length);

@@ -6,7 +6,6 @@
 #include "server/launch/resources.h"
 
 #include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
 static void say(void *context, const char *field, const struct error *error) {
@@ -47,9 +46,7 @@ static enum status check_keys(const struct config *config, const char **field,
         status = resources_file(config->signing_key, *field, true, &signing, error);
     }
     if (status == STATUS_OK)
-        status = keyring_check(root, signing, config->worker.allow_unlocked_memory, error);
-    if (status != STATUS_OK && strncmp(error->message, "the root", 8) == 0)
-        *field = "root.identity";
+        status = keyring_check(root, signing, config->worker.allow_unlocked_memory, field, error);
     if (root >= 0)
         close(root);
     if (signing >= 0)
@@ -61,15 +58,16 @@ int check_run(const char *path, const struct config *config) {
     struct error error;
     const char *field = "tls.certificate";
     enum status status = resources_check(config, say, (void *)(uintptr_t)path, &error);
-    if (status == STATUS_OK && (status = check_tls(config, &field, &error)) != STATUS_OK) {
-        (void)status_prefix(&error, "%s: ", field);
-        say((void *)(uintptr_t)path, field, &error);
-    }
-    if (status == STATUS_OK && (status = check_keys(config, &field, &error)) != STATUS_OK) {
-        (void)status_prefix(&error, "%s: ", field);
-        say((void *)(uintptr_t)path, field, &error);
-    }
+    if (status != STATUS_OK)
+        return status_exit(status);
+    status = check_tls(config, &field, &error);
     if (status == STATUS_OK)
+        status = check_keys(config, &field, &error);
+    if (status == STATUS_OK) {
         printf("the configuration is good\n");
+    } else {
+        (void)status_prefix(&error, "%s: ", field);
+        say((void *)(uintptr_t)path, field, &error);
+    }
     return status_exit(status);
 }

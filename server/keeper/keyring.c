@@ -61,38 +61,45 @@ out:
     return status;
 }
 
-enum status keyring_load(int root_identity, int signing_key, struct keyring *keys,
-                         struct error *error) {
-    struct keyring loaded = {NULL, NULL};
+static enum status load_root(int descriptor, struct age_keyfile **root, struct error *error) {
     uint8_t *text = secret_alloc(AGE_KEYFILE_MAX, error);
     size_t size = 0;
-    enum status status = STATUS_UNAVAILABLE;
     if (!text)
-        goto out;
-    status = read_all(root_identity, text, AGE_KEYFILE_MAX, "root identity", &size, error);
+        return STATUS_UNAVAILABLE;
+    enum status status = read_all(descriptor, text, AGE_KEYFILE_MAX, "root identity", &size, error);
     if (status == STATUS_OK &&
-        (status = age_keyfile_parse((const char *)text, size, &loaded.root, error)) != STATUS_OK)
+        (status = age_keyfile_parse((const char *)text, size, root, error)) != STATUS_OK)
         status_prefix(error, "the root identity: ");
-    if (status == STATUS_OK)
-        status = load_signer(signing_key, loaded.root, &loaded.signer, error);
-    if (status == STATUS_OK) {
-        *keys = loaded;
-        loaded = (struct keyring){NULL, NULL};
-    }
-out:
-    keyring_free(&loaded);
     secret_free(text);
     return status;
 }
 
+enum status keyring_load(int root_identity, int signing_key, struct keyring *keys,
+                         struct error *error) {
+    struct keyring loaded = {NULL, NULL};
+    enum status status = load_root(root_identity, &loaded.root, error);
+    if (status == STATUS_OK)
+        status = load_signer(signing_key, loaded.root, &loaded.signer, error);
+    if (status == STATUS_OK)
+        *keys = loaded;
+    else
+        keyring_free(&loaded);
+    return status;
+}
+
 enum status keyring_check(int root_identity, int signing_key, bool allow_unlocked,
-                          struct error *error) {
+                          const char **field, struct error *error) {
     const struct secret_options memory = {.allow_unlocked = allow_unlocked};
-    struct keyring keys = {0};
+    struct keyring keys = {NULL, NULL};
     secret_configure(&memory);
+    *field = "root.identity";
     enum status status = crypto_init(error);
     if (status == STATUS_OK)
-        status = keyring_load(root_identity, signing_key, &keys, error);
+        status = load_root(root_identity, &keys.root, error);
+    if (status == STATUS_OK) {
+        *field = "signing.key";
+        status = load_signer(signing_key, keys.root, &keys.signer, error);
+    }
     keyring_free(&keys);
     return status;
 }

@@ -21,9 +21,10 @@ struct keyring {
 MUST_USE enum status keyring_load(int root_identity, int signing_key, struct keyring *keys,
                                   struct error *error);
 /* Would a keeper start with these? In a process that does nothing else: this sets up the memory for
- * secrets, in unlocked memory too where `allow_unlocked`, and gives everything back. */
+ * secrets, in unlocked memory too where `allow_unlocked`, and gives everything back. *field
+ * becomes the setting of the one that is at fault. */
 MUST_USE enum status keyring_check(int root_identity, int signing_key, bool allow_unlocked,
-                                   struct error *error);
+                                   const char **field, struct error *error);
 /* Wipes. NULL and a struct of zeros are fine. */
 void keyring_free(struct keyring *keys);
 

@@ -207,17 +207,10 @@ class DiskFull(unittest.TestCase):
     @unittest.skipUnless(os.geteuid() == 0, "mounting a small file system takes root")
     def test_no_answer_without_its_record(self):
         server = Server()
-        mounted = False
-        keep = server.folder / "keep"
         try:
-            os.rename(server.data, keep)
-            server.data.mkdir(mode=0o700)
-            done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m,mode=0700", "tmpfs",
-                                   str(server.data)], capture_output=True, text=True)
-            if done.returncode != 0:
-                self.skipTest("no file system can be mounted here: " + done.stderr.strip())
-            mounted = True
-            subprocess.run(["cp", "-a", f"{keep}/.", str(server.data)], check=True)
+            why_not = server.on_small_disk(6)
+            if why_not:
+                self.skipTest(why_not)
             server.start()
             server.tenant("acme")
             sealed = server.seal("acme", onnx_file.linear(PATTERN))
@@ -249,10 +242,6 @@ class DiskFull(unittest.TestCase):
             self.assertGreaterEqual(len(server.audit("acme")), count)
             self.assertEqual(server.stop(), 0)
         finally:
-            if server.process:
-                server.stop(signal.SIGKILL)
-            if mounted:
-                subprocess.run(["umount", str(server.data)], check=False)
             server.close()
 
 

@@ -46,6 +46,7 @@ class Server:
     """strongroomd in `folder` (made where it is None), with settings added to its configuration."""
 
     def __init__(self, settings="", folder=None, environment=None):
+        self.mounted = False
         self.own = folder is None
         self.folder = pathlib.Path(folder or tempfile.mkdtemp(prefix="strongroom-e2e-"))
         self.data = self.folder / "data"
@@ -87,9 +88,25 @@ class Server:
         self.log.close()
         return code
 
+    def on_small_disk(self, megabytes):
+        """Move the data folder to a file system of that size, before the start; None, or why it
+        cannot be. Takes root."""
+        keep = self.folder / "keep"
+        os.rename(self.data, keep)
+        self.data.mkdir(mode=0o700)
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=0700", "tmpfs",
+                               str(self.data)], capture_output=True, text=True)
+        if done.returncode != 0:
+            return "no file system can be mounted here: " + done.stderr.strip()
+        self.mounted = True
+        subprocess.run(["cp", "-a", f"{keep}/.", str(self.data)], check=True)
+        return None
+
     def close(self):
         if self.process:
             self.stop(signal.SIGKILL)
+        if self.mounted:
+            subprocess.run(["umount", str(self.data)], check=False)
         if self.own:
             shutil.rmtree(self.folder, ignore_errors=True)
 

@@ -6,7 +6,6 @@ import json
 import os
 import pathlib
 import signal
-import subprocess
 import threading
 import time
 import unittest
@@ -145,17 +144,10 @@ class Records(unittest.TestCase):
     @unittest.skipUnless(os.geteuid() == 0, "mounting a small file system takes root")
     def test_an_upload_does_not_take_the_room_of_the_log(self):
         server = Server()
-        mounted = False
         try:
-            keep = server.folder / "keep"
-            os.rename(server.data, keep)
-            server.data.mkdir(mode=0o700)
-            done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m,mode=0700", "tmpfs",
-                                   str(server.data)], capture_output=True, text=True)
-            if done.returncode != 0:
-                self.skipTest("no file system can be mounted here: " + done.stderr.strip())
-            mounted = True
-            subprocess.run(["cp", "-a", f"{keep}/.", str(server.data)], check=True)
+            why_not = server.on_small_disk(12)
+            if why_not:
+                self.skipTest(why_not)
             server.start()
             server.tenant("acme")
             server.tenant("globex")
@@ -181,10 +173,6 @@ class Records(unittest.TestCase):
             self.assertEqual(server.infer("globex", "m", QUESTION).status, 200)
             self.assertEqual(len(list((server.data / "models").iterdir())), 1)
         finally:
-            if server.process:
-                server.stop(signal.SIGKILL)
-            if mounted:
-                subprocess.run(["umount", str(server.data)], check=False)
             server.close()
 
 

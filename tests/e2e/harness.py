@@ -106,7 +106,8 @@ class Server:
         if self.process:
             self.stop(signal.SIGKILL)
         if self.mounted:
-            subprocess.run(["umount", str(self.data)], check=False)
+            # Lazily: the roles of a server that was killed may take a moment to end.
+            subprocess.run(["umount", "--lazy", str(self.data)], check=True)
         if self.own:
             shutil.rmtree(self.folder, ignore_errors=True)
 

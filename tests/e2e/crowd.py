@@ -2,7 +2,9 @@
 """Many connections that do little, and some that mean to: the 99th percentile of a good client's
 answers stays under twice what it is without them.
 
-tests/long/idle_connections.py holds thousands.
+Here that has a slack: other processes of the machine cost a millisecond now and then, while a client
+that waits for a held thread waits for seconds. STRONGROOM_STRICT=1 takes it away, for a machine with
+nothing else to do. tests/long/idle_connections.py holds thousands, and is strict.
 """
 
 import concurrent.futures
@@ -24,6 +26,7 @@ from harness import Server, tensor
 PATTERN = bytes(range(1, 33))
 BODY = json.dumps({"inputs": [tensor("x", [1, 64], [1.0] * 64)]})
 REQUESTS = 400
+SLACK_MS = 0 if os.environ.get("STRONGROOM_STRICT") else 20
 TRIES = 3  # others use the machine too: the best of so many counts, with and without the crowd
 
 
@@ -60,13 +63,17 @@ def p99(server, requests=REQUESTS):
     return sorted(took)[int(len(took) * 0.99)]
 
 
+def bound(baseline):
+    return 2 * baseline + SLACK_MS
+
+
 def holds(server, baseline):
     """The best of a few tries that ends as soon as one is good."""
     best = None
     for _ in range(TRIES):
         found = p99(server)
         best = found if best is None else min(best, found)
-        if best < 2 * baseline:
+        if best < bound(baseline):
             break
     return best
 
@@ -133,7 +140,7 @@ def idle(count):
         after, threads = memory_mib(server)
         assert crowd.all_open() == count
         crowd.close()
-        if found >= 2 * baseline:  # the machine may have become busier meanwhile: is it the crowd?
+        if found >= bound(baseline):  # the machine may have become busier meanwhile: is it the crowd?
             time.sleep(1)
             baseline = max(baseline, min(p99(server) for _ in range(TRIES)))
         return {"connections": count, "baseline_p99_ms": baseline, "p99_ms": found,
@@ -147,7 +154,7 @@ class IdleConnections(unittest.TestCase):
     def test_three_hundred(self):
         found = idle(300)
         print(found, file=sys.stderr)
-        self.assertLess(found["p99_ms"], 2 * found["baseline_p99_ms"], found)
+        self.assertLess(found["p99_ms"], bound(found["baseline_p99_ms"]), found)
         self.assertLess(found["front_mib"] - found["front_mib_before"], 300 * 0.25, found)
 
 
@@ -208,12 +215,12 @@ class BadClients(unittest.TestCase):
 
     def others_are_served(self):
         found, baseline = holds(self.server, self.baseline), self.baseline
-        if found >= 2 * baseline:  # the machine may have become busier meanwhile: is it they?
+        if found >= bound(baseline):  # the machine may have become busier meanwhile: is it they?
             for s in self.sockets:
                 s.close()
             time.sleep(1)
             baseline = max(baseline, min(p99(self.server) for _ in range(TRIES)))
-        self.assertLess(found, 2 * baseline)
+        self.assertLess(found, bound(baseline))
 
     def closed(self, sockets, within):
         """All of them are ended by the server."""

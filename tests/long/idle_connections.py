@@ -15,6 +15,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
 
 import crowd
 
+crowd.SLACK_MS = 0
+
 if __name__ == "__main__":
     found = crowd.idle(int(sys.argv[1]) if len(sys.argv) > 1 else 2000)
     print(json.dumps(found, indent=1))

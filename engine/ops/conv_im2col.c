@@ -117,11 +117,64 @@ static void rows(const struct window *w, size_t channels, const float *x,
     }
 }
 
+/* Small planes, read with a step of one: a channel is laid once inside its padding, and its rows
+ * are then whole runs without a look at where the image ends. Most of a small convolution is this.
+ */
+#define SMALL_PLANE 1024 /* floats of a plane with its padding */
+
+static bool small_plane(const struct window *w, size_t from, size_t count) {
+    const int64_t height = w->begin[1] + w->in[1] + w->end[1],
+                  width = w->begin[2] + w->in[2] + w->end[2];
+    return w->out[0] == 1 && w->kernel[0] == 1 && w->in[0] == 1 && w->begin[0] == 0 &&
+           w->stride[1] == 1 && w->stride[2] == 1 && from == 0 && count == (size_t)w->out_size &&
+           height <= SMALL_PLANE && width <= SMALL_PLANE && height * width <= SMALL_PLANE &&
+           (w->kernel[1] - 1) * w->dilation[1] + w->out[1] <= height &&
+           (w->kernel[2] - 1) * w->dilation[2] + w->out[2] <= width;
+}
+
+/* Whole runs of a length known to the compiler are one or two moves each. */
+static inline float *small_rows(float *out, const float *from, int64_t count, int64_t width,
+                                int64_t length) {
+    for (int64_t y = 0; y < count; y++, out += length, from += width)
+        __builtin_memcpy(out, from, (size_t)length * sizeof *out);
+    return out;
+}
+
+static void im2col_small(const struct window *w, size_t channels, const float *x, float *out) {
+    float plane[SMALL_PLANE];
+    const int64_t width = w->begin[2] + w->in[2] + w->end[2], rows = w->out[1], run = w->out[2];
+    const size_t size = (size_t)(width * (w->begin[1] + w->in[1] + w->end[1]));
+    memset(plane, 0, size * sizeof *plane);
+    for (size_t c = 0; c < channels; c++, x += w->in_size) {
+        float *inner = plane + w->begin[1] * width + w->begin[2];
+        for (int64_t y = 0; y < w->in[1]; y++)
+            copy_floats(inner + y * width, x + y * w->in[2], w->in[2]);
+        for (int64_t ky = 0; ky < w->kernel[1]; ky++)
+            for (int64_t kx = 0; kx < w->kernel[2]; kx++) {
+                const float *from = plane + ky * w->dilation[1] * width + kx * w->dilation[2];
+                if (run == 4)
+                    out = small_rows(out, from, rows, width, 4);
+                else if (run == 8)
+                    out = small_rows(out, from, rows, width, 8);
+                else if (run == 16)
+                    out = small_rows(out, from, rows, width, 16);
+                else
+                    for (int64_t y = 0; y < rows; y++, out += run, from += width)
+                        copy_floats(out, from, run);
+            }
+    }
+    explicit_bzero(plane, size * sizeof *plane);
+}
+
 /* Channels in blocks: few enough that what is written at once stays close. */
 #define BLOCK 8
 
 void conv_im2col(const struct window *w, size_t channels, const float *x, size_t from, size_t count,
                  float *out) {
+    if (small_plane(w, from, count)) {
+        im2col_small(w, channels, x, out);
+        return;
+    }
     const size_t step = (size_t)w->kernel_size * count;
     int64_t k[WINDOW_DIMS];
     for (size_t c = 0; c < channels; c += BLOCK, x += BLOCK * w->in_size) {

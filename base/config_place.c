@@ -11,6 +11,8 @@ struct walk {
     bool key;    /* what comes next at this depth is a key */
     bool inside; /* of the setting's group */
     unsigned line;
+    bool value; /* the next event is the setting's value */
+    struct config_place place;
 };
 
 static bool is_text(const yaml_event_t *event, const char *text, size_t size) {
@@ -23,13 +25,19 @@ static void at_scalar(struct walk *w, const yaml_event_t *event) {
     if (top && w->group)
         w->inside = is_text(event, w->setting, w->group);
     if ((top && !w->group) || second)
-        if (is_text(event, name, strlen(name)))
+        if (is_text(event, name, strlen(name))) {
             w->line = (unsigned)event->start_mark.line + 1;
+            w->value = true;
+        }
     if (w->depth <= 2)
         w->key = !w->key;
 }
 
 static void at_event(struct walk *w, const yaml_event_t *event) {
+    if (w->value)
+        w->place = (struct config_place){(unsigned)event->start_mark.line + 1,
+                                         (unsigned)event->start_mark.column + 1};
+    w->value = false;
     switch (event->type) {
     case YAML_SCALAR_EVENT:
         at_scalar(w, event);
@@ -49,15 +57,15 @@ static void at_event(struct walk *w, const yaml_event_t *event) {
     }
 }
 
-unsigned config_place_line(const void *bytes, size_t size, const char *setting) {
+static struct walk find(const void *bytes, size_t size, const char *setting) {
     const char *dot = strchr(setting, '.');
     struct walk walk = {.setting = setting, .group = dot ? (size_t)(dot - setting) : 0};
     yaml_parser_t parser;
     bool more = true;
     if (!yaml_parser_initialize(&parser))
-        return 0;
+        return walk;
     yaml_parser_set_input_string(&parser, bytes, size);
-    while (more && walk.line == 0) {
+    while (more && walk.place.line == 0) {
         yaml_event_t event;
         if (!yaml_parser_parse(&parser, &event))
             break;
@@ -66,5 +74,13 @@ unsigned config_place_line(const void *bytes, size_t size, const char *setting) 
         yaml_event_delete(&event);
     }
     yaml_parser_delete(&parser);
-    return walk.line;
+    return walk;
+}
+
+unsigned config_place_line(const void *bytes, size_t size, const char *setting) {
+    return find(bytes, size, setting).line;
+}
+
+struct config_place config_place_value(const void *bytes, size_t size, const char *setting) {
+    return find(bytes, size, setting).place;
 }

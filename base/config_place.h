@@ -5,6 +5,12 @@
 
 #include <stddef.h>
 
+struct config_place {
+    unsigned line, column; /* from 1; 0 where there is none */
+};
+
+/* Where the value of the key stands (named as below). */
+struct config_place config_place_value(const void *bytes, size_t size, const char *setting);
 /* Line, from 1, of the key `name` ("data") or `group.name` ("tls.key"); 0 where there is none. */
 unsigned config_place_line(const void *bytes, size_t size, const char *setting);
 

@@ -2,6 +2,7 @@
 
 #include <cyaml/cyaml.h>
 
+#include "base/config_place.h"
 #include "base/config_report.h"
 #include "bundle/tar.h"
 #include "bundle/text.h"
@@ -32,36 +33,44 @@ static struct str str_of(const char *text) {
     return (struct str){text, strlen(text)};
 }
 
+/* "manifest.yaml: line 3, column 11: field: " in front of what is wrong with the field's value. */
+static enum status at(struct str yaml, const char *field, struct error *error) {
+    const struct config_place place = config_place_value(yaml.data, yaml.size, field);
+    return status_prefix(error, "manifest.yaml: line %u, column %u: %s: ", place.line, place.column,
+                         field);
+}
+
 /* A value of which this version knows one only. */
-static enum status one_value(const char *field, const char *found, const char *only,
-                             const char *why, struct error *error) {
+static enum status one_value(struct str yaml, const char *field, const char *found,
+                             const char *only, const char *why, struct error *error) {
     if (!found || strcmp(found, only) == 0)
         return STATUS_OK;
     if (text_check(str_of(found), false) != TEXT_FINE)
         found = "(not text)";
-    return status_fail(error, STATUS_UNSERVABLE,
-                       "manifest.yaml: %s: found \"%s\", expected \"%s\": %s", field, found, only,
-                       why);
+    (void)status_fail(error, STATUS_UNSERVABLE, "found \"%s\", expected \"%s\": %s", found, only,
+                      why);
+    return at(yaml, field, error);
 }
 
-static enum status check(const struct manifest *m, struct error *error) {
-    enum status status =
-        one_value("batching", m->batching, "off", "this version runs requests one by one", error);
+static enum status check(const struct manifest *m, struct str yaml, struct error *error) {
+    enum status status = one_value(yaml, "batching", m->batching, "off",
+                                   "this version runs requests one by one", error);
     if (status == STATUS_OK)
-        status = one_value("precision", m->precision, "float32",
+        status = one_value(yaml, "precision", m->precision, "float32",
                            "this version computes with nothing less", error);
     if (status != STATUS_OK)
         return status;
-    if (m->documentation && text_check(str_of(m->documentation), true) != TEXT_FINE)
-        return status_fail(error, STATUS_INVALID,
-                           "manifest.yaml: documentation: it has control characters");
+    if (m->documentation && text_check(str_of(m->documentation), true) != TEXT_FINE) {
+        (void)status_fail(error, STATUS_INVALID, "it has control characters");
+        return at(yaml, "documentation", error);
+    }
     for (unsigned i = 0; i < m->label_count; i++)
         for (unsigned k = 0; k < i; k++)
-            if (strcmp(m->labels[i].output, m->labels[k].output) == 0)
-                return status_fail(error, STATUS_INVALID,
-                                   "manifest.yaml: labels: entries %u and %u are for the same "
-                                   "output",
-                                   k, i);
+            if (strcmp(m->labels[i].output, m->labels[k].output) == 0) {
+                (void)status_fail(error, STATUS_INVALID,
+                                  "entries %u and %u are for the same output", k, i);
+                return at(yaml, "labels", error);
+            }
     return STATUS_OK;
 }
 
@@ -88,7 +97,7 @@ enum status manifest_parse(struct str yaml, struct manifest **manifest, struct e
         status = status_fail(error, STATUS_INVALID,
                              "manifest.yaml is empty: leave it out where there is nothing to say");
     else
-        status = check(made, error);
+        status = check(made, yaml, error);
     if (status == STATUS_OK) {
         *manifest = made;
         made = NULL;

@@ -280,6 +280,20 @@ static enum status read_document(yaml_parser_t *parser, yaml_document_t *documen
     return STATUS_OK;
 }
 
+/* What is no text at all libyaml tells by its offset. Columns are characters, as in its marks. */
+static yaml_mark_t mark_of(const void *text, size_t size, size_t offset) {
+    const uint8_t *bytes = text;
+    yaml_mark_t mark = {0};
+    for (size_t i = 0; i < offset && i < size; i++)
+        if (bytes[i] == '\n') {
+            mark.line++;
+            mark.column = 0;
+        } else if ((bytes[i] & 0xc0) != 0x80) {
+            mark.column++;
+        }
+    return mark;
+}
+
 enum status policy_parse(const void *text, size_t size, struct policy *policy,
                          struct error *error) {
     yaml_parser_t parser;
@@ -293,12 +307,12 @@ enum status policy_parse(const void *text, size_t size, struct policy *policy,
     yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
     yaml_parser_set_input_string(&parser, text, size);
     if (!yaml_parser_load(&parser, &document)) {
-        status = parser.error == YAML_MEMORY_ERROR
-                     ? status_fail(error, STATUS_UNAVAILABLE, "out of memory")
-                 : parser.error == YAML_READER_ERROR
-                     ? status_fail(error, STATUS_INVALID, "byte %zu: %s", parser.problem_offset,
-                                   parser.problem)
-                     : fail_at(parser.problem_mark, error, "%s", parser.problem);
+        status =
+            parser.error == YAML_MEMORY_ERROR
+                ? status_fail(error, STATUS_UNAVAILABLE, "out of memory")
+            : parser.error == YAML_READER_ERROR
+                ? fail_at(mark_of(text, size, parser.problem_offset), error, "%s", parser.problem)
+                : fail_at(parser.problem_mark, error, "%s", parser.problem);
     } else {
         status = read_document(&parser, &document, policy, error);
         yaml_document_delete(&document);

@@ -77,7 +77,10 @@ static enum status read_shape(struct parse *p, struct json_reader *r, struct inp
             break;
         if (!json_number_i64(&number, &value) || value < 0)
             return status_fail(p->error, STATUS_INVALID,
-                               "shape: a dimension is an integer, 0 or more");
+                               "shape: found %.*s%s, expected a whole number, 0 or more, written "
+                               "without fraction or exponent",
+                               (int)(number.size > 24 ? 21 : number.size),
+                               (const char *)number.text, number.size > 24 ? "..." : "");
         if (input->tensor.rank == RING_RANK_MAX)
             return status_fail(p->error, STATUS_INVALID, "shape has more than %d dimensions",
                                RING_RANK_MAX);

@@ -39,14 +39,22 @@ static void describe(const struct oip_type *type, char out[96]) {
     }
 }
 
+static bool is_whole(const struct oip_type *type) {
+    return type->onnx != OIP_FP32 && type->onnx != OIP_FP64 && type->onnx != OIP_BOOL;
+}
+
 static enum status refuse_number(const struct oip_sink *sink, const struct json_number *number,
                                  struct error *error) {
     char takes[96];
     bool cut = number->size > OIP_ROWS_QUOTE_MAX;
     describe(sink->type, takes);
-    return status_fail(error, STATUS_INVALID, "element %" PRIu64 " of data is %.*s%s, %s takes %s",
-                       sink->done, (int)(cut ? OIP_ROWS_QUOTE_MAX - 3 : number->size),
-                       (const char *)number->text, cut ? "..." : "", sink->type->name, takes);
+    /* 1.0 and 1e2 are whole numbers to people, so the range alone would not say what is wrong. */
+    const char *form =
+        is_whole(sink->type) && !number->integer ? ", written without fraction or exponent" : "";
+    return status_fail(error, STATUS_INVALID,
+                       "element %" PRIu64 " of data is %.*s%s, %s takes %s%s", sink->done,
+                       (int)(cut ? OIP_ROWS_QUOTE_MAX - 3 : number->size),
+                       (const char *)number->text, cut ? "..." : "", sink->type->name, takes, form);
 }
 
 /* The next value is not what the type takes; the reader stands before it. */

@@ -160,8 +160,22 @@ Test(bundle, a_manifest_may_leave_everything_out_but_must_say_something) {
     manifest_free(m);
     m = NULL;
     cr_expect_eq(manifest_parse(str_of("batching: maybe\n"), &m, &error), STATUS_UNSERVABLE);
-    cr_expect_str_eq(error.message, "manifest.yaml: batching: found \"maybe\", expected \"off\": "
-                                    "this version runs requests one by one");
+    cr_expect_str_eq(error.message, "manifest.yaml: line 1, column 11: batching: found \"maybe\", "
+                                    "expected \"off\": this version runs requests one by one");
+    cr_expect_eq(manifest_parse(str_of("batching: off\n\n# as small as it gets\nprecision:\n"
+                                       "    int8\n"),
+                                &m, &error),
+                 STATUS_UNSERVABLE);
+    cr_expect_str_eq(error.message,
+                     "manifest.yaml: line 5, column 5: precision: found \"int8\", "
+                     "expected \"float32\": this version computes with nothing less");
+    cr_expect_eq(manifest_parse(str_of("labels:\n  - {output: y, file: a}\n"
+                                       "  - {output: y, file: b}\n"),
+                                &m, &error),
+                 STATUS_INVALID);
+    cr_expect_str_eq(error.message,
+                     "manifest.yaml: line 2, column 3: labels: entries 0 and 1 are for "
+                     "the same output");
     cr_expect_eq(manifest_parse(str_of("batching: off\nfast: true\n"), &m, &error), STATUS_INVALID);
     cr_expect(strstr(error.message, "there is no setting \"fast\"") != NULL, "%s", error.message);
     cr_expect_eq(manifest_parse(str_of("documentation: \"a\\x1bb\"\n"), &m, &error),

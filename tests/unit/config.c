@@ -113,6 +113,10 @@ Test(config, places_of_settings) {
     cr_expect_eq(config_place_line(text, sizeof text - 1, "key"), 8);
     cr_expect_eq(config_place_line(text, sizeof text - 1, "tls.absent"), 0);
     cr_expect_eq(config_place_line("a: [", 4, "b"), 0);
+    const struct config_place place = config_place_value(text, sizeof text - 1, "tls.key");
+    cr_expect_eq(place.line, 7);
+    cr_expect_gt(place.column, 1);
+    cr_expect_eq(config_place_value(text, sizeof text - 1, "tls.absent").line, 0);
 }
 
 Test(config, a_default_share_of_one_source_gives_way) {

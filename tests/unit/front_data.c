@@ -111,11 +111,13 @@ Test(front_data, refusals_name_position_found_and_expected) {
         {"INT8",
          {1, -1},
          "[1.0]",
-         "element 0 of data is 1.0, INT8 takes whole numbers from -128 to 127"},
+         "element 0 of data is 1.0, INT8 takes whole numbers from -128 to 127, written without "
+         "fraction or exponent"},
         {"INT8",
          {1, -1},
          "[1e2]",
-         "element 0 of data is 1e2, INT8 takes whole numbers from -128 to 127"},
+         "element 0 of data is 1e2, INT8 takes whole numbers from -128 to 127, written without "
+         "fraction or exponent"},
         {"INT16",
          {1, -1},
          "[32768]",

@@ -168,7 +168,7 @@ Test(front_oip, bad_requests_get_a_clear_answer) {
         {"{\"inputs\":[{\"name\":\"x\",\"shape\":[1,4],\"datatype\":\"FP32\",\"data\":[1,2,3,4]}]}",
          "shape is [1,4], the model takes [-1,3]"},
         {"{\"inputs\":[{\"name\":\"x\",\"shape\":[-1,3],\"datatype\":\"FP32\",\"data\":[]}]}",
-         "integer, 0 or more"},
+         "shape: found -1, expected a whole number, 0 or more, written without fraction"},
         {"{\"inputs\":[{\"name\":\"x\",\"shape\":[1,3],\"datatype\":\"FP64\",\"data\":[1,2,3]}]}",
          "datatype is FP64, the model takes FP32"},
         {"{\"inputs\":[{\"name\":\"x\",\"shape\":[1,3],\"datatype\":\"FLOAT\",\"data\":[1]}]}",

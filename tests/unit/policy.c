@@ -81,6 +81,9 @@ Test(policy, errors_have_line_and_column) {
     refuses("name: a b\n",
             "line 1, column 7: name: found \"a b\", expected a letter or digit, then "
             "up to 63 letters, digits, \".\", \"_\" or \"-\"");
+    refuses("name: x\nlabel: \xff\n", "line 2, column 8: invalid leading UTF-8 octet");
+    refuses("name: \xc3\xa9\xc3\x28\n", "line 1, column 9: invalid trailing UTF-8 octet");
+    refuses("name: x\n# a bell: \x07\n", "line 2, column 11: control characters are not allowed");
     refuses("name: x\nscope: [infer]\n", "line 2, column 1: there is no field \"scope\"");
     refuses("name: x\nlimits:\n  models: 0\n",
             "line 3, column 11: limits.models: found \"0\", expected a whole number from 1 to "
@@ -125,7 +128,7 @@ Test(policy, errors_have_line_and_column) {
     refuses("name: x\n---\nname: y\n", "line 3, column 1: a second document; a policy is one");
     refuses("name: x\n  tls: 1.3\n",
             "line 2, column 6: mapping values are not allowed in this context");
-    refuses("name: \x01\n", "byte 6: control characters are not allowed");
+    refuses("name: \x01\n", "line 1, column 7: control characters are not allowed");
 }
 
 Test(policy, what_this_version_does_not_enforce_is_refused) {

@@ -61,6 +61,8 @@
     M(SETTLE, settle, FRONT, LEDGER, 0)                                                            \
     M(SETTLED, settled, LEDGER, FRONT, 0)                                                          \
     M(UNDELIVERED, undelivered, FRONT, LEDGER, 0)                                                  \
+    M(MEASURE, measure, FRONT, LEDGER, 0)                                                          \
+    M(MEASURED, measured, LEDGER, FRONT, 0)                                                        \
     M(FRONT_PAYLOAD, front_payload, LEDGER, FRONT, 1)                                              \
     M(WORKER_PAYLOAD, worker_payload, FRONT, WORKER, 1)                                            \
     M(SIGNATURE, signature, WORKER, FRONT, 0)                                                      \
@@ -189,6 +191,10 @@
 #define MESSAGE_FIELDS_settled(F) F(U64, ticket, 0) F(U8, status, 0) F(U64, sequence, 0)
 /* The answer with that record did not reach the client. */
 #define MESSAGE_FIELDS_undelivered(F) F(U64, ticket, 0) F(U64, sequence, 0)
+/* What has been counted, for GET /metrics: lines of Prometheus' text format about the whole server.
+ * Needs no ticket: it says nothing that front must not know. */
+#define MESSAGE_FIELDS_measure(F)
+#define MESSAGE_FIELDS_measured(F) F(BYTES, figures, MESSAGE_RESULT_MAX)
 
 /* --- loading a model ----------------------------------------------------------------------- */
 

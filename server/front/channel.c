@@ -39,6 +39,11 @@ void channel_free(struct channel *channel) {
     channel->buffer = NULL;
 }
 
+static void wait_at_most(int socket, time_t seconds) {
+    const struct timeval patience = {.tv_sec = seconds};
+    (void)setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+}
+
 /* A fresh pair of sockets, one end of which goes to ledger. */
 static enum status open_channel(struct channel *channel, struct error *error) {
     int ends[2];
@@ -48,9 +53,8 @@ static enum status open_channel(struct channel *channel, struct error *error) {
         return STATUS_OK;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
         return no_ledger(error);
-    struct timeval patience = {.tv_sec = CHANNEL_REPLY_SECONDS};
     int room = 2 * MESSAGE_MAX;
-    (void)setsockopt(ends[0], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    wait_at_most(ends[0], CHANNEL_REPLY_SECONDS);
     (void)setsockopt(ends[0], SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
     (void)setsockopt(ends[1], SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
     /* Ledger serves all channels in one loop: it waits for no thread of ours. */
@@ -188,6 +192,26 @@ enum status channel_settle(struct channel *channel, const struct message_settle 
     if (status != STATUS_OK)
         return status;
     if (reply->type != MESSAGE_SETTLED || reply->settled.ticket != settle->ticket)
+        return out_of_place(channel, reply, error);
+    return STATUS_OK;
+}
+
+enum status channel_measure(struct channel *channel, struct message *reply, struct error *error) {
+    struct error why = {0};
+    enum status status = open_channel(channel, error);
+    if (status != STATUS_OK)
+        return status;
+    if (message_send_measure(channel->socket, &(struct message_measure){0}, NULL, &why) !=
+        STATUS_OK) {
+        drop(channel);
+        return no_ledger(error);
+    }
+    wait_at_most(channel->socket, CHANNEL_MEASURE_SECONDS);
+    status = receive(channel, reply, error);
+    if (status != STATUS_OK)
+        return status;
+    wait_at_most(channel->socket, CHANNEL_REPLY_SECONDS);
+    if (reply->type != MESSAGE_MEASURED)
         return out_of_place(channel, reply, error);
     return STATUS_OK;
 }

@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #define CHANNEL_REPLY_SECONDS 300
+#define CHANNEL_MEASURE_SECONDS 2
 
 struct channel {
     struct ledger_link *link;
@@ -39,6 +40,10 @@ MUST_USE enum status channel_perform(struct channel *channel, const struct messa
                                      struct message *reply, struct error *error);
 MUST_USE enum status channel_settle(struct channel *channel, const struct message_settle *settle,
                                     struct message *reply, struct error *error);
+/* MEASURED, where the ledger answers within CHANNEL_MEASURE_SECONDS: it does so at once or is
+ * stuck, and what watches it must not wait with it. */
+MUST_USE enum status channel_measure(struct channel *channel, struct message *reply,
+                                     struct error *error);
 /* The answer with that record did not reach the client; nothing comes back. */
 void channel_undelivered(struct channel *channel, uint64_t ticket, uint64_t sequence);
 

@@ -40,6 +40,7 @@ static void end(struct ledger *ledger, struct ticket *ticket, enum status outcom
 void admission_refuse(struct ledger *ledger, struct ticket *ticket, enum status status,
                       const char *message, uint32_t retry_after_s) {
     struct commit_answer *answer = commit_answer_new(false, status, message, NULL, 0);
+    ledger->figures.admissions[status]++;
     if (answer)
         answer->retry_after_s = retry_after_s;
     end(ledger, ticket, status, answer);
@@ -54,7 +55,7 @@ static void refuse_now(struct link *channel, enum status status, const char *mes
 }
 
 void admission_grant(struct ledger *ledger, struct ticket *ticket) {
-    (void)ledger;
+    ledger->figures.admissions[STATUS_OK]++;
     ticket->state = TICKET_OPEN;
     const struct message_admitted m = {.ticket = ticket->number,
                                        .worker = ticket->worker ? ticket->worker->number : 0,
@@ -156,6 +157,7 @@ static void refuse_without_ticket(struct ledger *ledger, struct link *channel,
     struct commit_record record = {.outcome = status_name(STATUS_UNAVAILABLE), .reply = channel};
     begin_record(ledger, &record, action, caller, policy, message);
     record.usage_tenant = 0;
+    ledger->figures.admissions[STATUS_UNAVAILABLE]++;
     record.answer =
         commit_answer_new(false, STATUS_UNAVAILABLE, "too many requests are under way", NULL, 0);
     commit_append(ledger->commit, &record);
@@ -178,6 +180,7 @@ void admission_admit(struct ledger *ledger, struct link *channel,
     if (status != STATUS_OK) {
         if (status == STATUS_UNAUTHENTICATED)
             failures_count(ledger->failures, message->client, message->action == ACTION_MALFORMED);
+        ledger->figures.admissions[status]++;
         refuse_now(channel, status, error.message, 0);
         return;
     }

@@ -35,6 +35,7 @@ struct commit {
     int64_t since, last;  /* CLOCK_MONOTONIC of the oldest and newest record in queue */
     int64_t spacing;      /* between records, a moving mean */
     uint32_t head, count; /* of queue */
+    struct commit_figures figures;
     struct commit_record queue[QUEUE_MAX];
     struct commit_record group[GROUP_MAX];
     struct audit_record records[GROUP_MAX];
@@ -148,6 +149,33 @@ void commit_tell(struct link *reply, uint64_t ticket, struct commit_answer *answ
     free(answer);
 }
 
+uint64_t commit_bound_us(size_t bucket) {
+    static const uint64_t bounds[COMMIT_BUCKETS] = {100,   250,   500,    1000,   2500,    5000,
+                                                    10000, 25000, 100000, 250000, 1000000, 5000000};
+    return bucket < COMMIT_BUCKETS ? bounds[bucket] : UINT64_MAX;
+}
+
+/* Under the mutex. */
+static void count_group(struct commit_figures *f, uint64_t records, bool good, int64_t us) {
+    const uint64_t took = us > 0 ? (uint64_t)us : 0;
+    size_t bucket = 0;
+    while (bucket < COMMIT_BUCKETS && took > commit_bound_us(bucket))
+        bucket++;
+    if (bucket < COMMIT_BUCKETS)
+        f->durations[bucket]++;
+    f->duration_us += took;
+    f->groups++;
+    *(good ? &f->written : &f->failed) += records;
+}
+
+void commit_measure(struct commit *c, struct commit_figures *figures) {
+    pthread_mutex_lock(&c->mutex);
+    *figures = c->figures;
+    figures->queued = c->count;
+    pthread_mutex_unlock(&c->mutex);
+    figures->queue_limit = QUEUE_MAX;
+}
+
 static void commit_group(struct commit *c, size_t count) {
     size_t usage_count = 0;
     uint8_t salts[GROUP_MAX][AUDIT_RECORD_SALT_SIZE];
@@ -159,8 +187,13 @@ static void commit_group(struct commit *c, size_t count) {
             usage_count = add_usage(c->usage, usage_count, &c->group[i]);
     }
     struct error error = {0};
+    const int64_t begun = now_us();
     enum status status =
         store_audit_append(c->store, c->records, count, c->usage, usage_count, &error);
+    /* Counted before anybody is answered: who asks afterwards finds its request counted. */
+    pthread_mutex_lock(&c->mutex);
+    count_group(&c->figures, count, status == STATUS_OK, now_us() - begun);
+    pthread_mutex_unlock(&c->mutex);
     /* Said once per outage, not once per group: the log may be on the same full disk. */
     if (status != STATUS_OK && !c->failing)
         log_error("the audit log cannot be written, answers are withheld: %s", error.message);

@@ -14,6 +14,7 @@
 #include "store/store.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct commit;
@@ -75,6 +76,16 @@ bool commit_append(struct commit *commit, const struct commit_record *record);
  * that was appended is written. `open` requests are under way and will join. Microseconds until it
  * wants to be called again, -1: no need. */
 int64_t commit_pace(struct commit *commit, uint32_t open);
+/* What has been written so far, and what waits. */
+#define COMMIT_BUCKETS 12 /* upper bounds of commit_bound_us; what took longer is in none */
+struct commit_figures {
+    uint64_t written, failed; /* records */
+    uint64_t groups;          /* transactions, with those that failed */
+    uint64_t durations[COMMIT_BUCKETS], duration_us;
+    uint32_t queued, queue_limit;
+};
+void commit_measure(struct commit *commit, struct commit_figures *figures);
+uint64_t commit_bound_us(size_t bucket);
 void commit_post(struct commit *commit, struct commit_job *job);
 /* Call `done` of every finished job, on the loop. */
 void commit_finish(struct commit *commit, void *context);

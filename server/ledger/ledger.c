@@ -149,6 +149,10 @@ static bool from_channel(struct ledger *ledger, struct link *channel, struct mes
     case MESSAGE_UNDELIVERED:
         admission_undelivered(ledger, channel, &m->undelivered);
         return true;
+    case MESSAGE_MEASURE:
+        if (figures_answer(ledger, channel) != STATUS_OK)
+            log_warn("a channel of front does not take its answer");
+        return true;
     default:
         return false;
     }

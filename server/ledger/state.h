@@ -9,6 +9,7 @@
 #include "server/ledger/commit.h"
 #include "server/ledger/directory.h"
 #include "server/ledger/failures.h"
+#include "server/ledger/figures.h"
 #include "server/ledger/keeper_link.h"
 #include "server/ledger/link.h"
 #include "server/ledger/policy_gate.h"
@@ -37,6 +38,7 @@ struct ledger {
     struct failures *failures;
     struct policy_gate gate;
     struct statistics *statistics;
+    struct figures figures;
     struct link *launch;
     struct link *front; /* control socket; NULL while front is down */
     struct link *bell;  /* of front's mailbox; NULL without one */

@@ -80,6 +80,7 @@ static void done_begin(struct commit_job *job, void *context) {
             upload_abandon(ledger, ticket, STATUS_UNAVAILABLE);
         } else {
             const struct message_admitted_upload m = {.ticket = ticket->number};
+            ledger->figures.admissions[STATUS_OK]++;
             ticket->state = TICKET_OPEN;
             if (message_send_admitted_upload(ticket->channel->socket, &m, &ticket->upload, NULL) !=
                 STATUS_OK)

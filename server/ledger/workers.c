@@ -18,8 +18,9 @@
 #define LOAD_PATIENCE_MS (120 * 1000)
 
 struct workers {
-    uint64_t loads; /* numbers of LOADs given so far */
-    uint32_t count; /* entries ever used: the part of `all` to look at */
+    uint64_t loads;                 /* numbers of LOADs given so far */
+    uint32_t count;                 /* entries ever used: the part of `all` to look at */
+    struct workers_figures figures; /* what only grows */
     struct worker *all[WORKERS_MAX];
     uint8_t header[MESSAGE_HEADER_MAX]; /* scratch of start_load */
     struct store_tenant tenant;         /* scratch of start_load */
@@ -133,6 +134,8 @@ static void answer_all(struct ledger *ledger, struct worker *worker, struct resi
 static void give_up(struct ledger *ledger, struct worker *worker, struct residency *model,
                     enum status status, const char *message) {
     struct residency gone = *model;
+    if (!gone.loaded)
+        ledger->workers->figures.loads[status]++;
     model->used = false;
     answer_all(ledger, worker, &gone, status, message, bytes_of(NULL, 0));
 }
@@ -317,6 +320,29 @@ uint64_t workers_resident_bytes(struct ledger *ledger, int64_t tenant, int64_t i
     return model && model->loaded ? model->resident_bytes : 0;
 }
 
+static void measure_worker(const struct worker *worker, struct workers_figures *f) {
+    if (worker->link) {
+        uint32_t idle = worker->free_slot_count + worker->lost_slots;
+        f->slots_free += worker->free_slot_count;
+        f->slots_lost += worker->lost_slots;
+        f->slots_used += worker->slots > idle ? worker->slots - idle : 0;
+    }
+    for (uint32_t i = 0; i < RESIDENT_MAX; i++) {
+        const struct residency *model = &worker->models[i];
+        if (!model->used)
+            continue;
+        *(model->loaded ? &f->loaded : &f->loading) += 1;
+        f->loaded_bytes += model->loaded ? model->resident_bytes : 0;
+    }
+}
+
+void workers_measure(const struct workers *w, struct workers_figures *figures) {
+    *figures = w->figures;
+    for (uint32_t i = 0; i < w->count; i++)
+        if (w->all[i]->used)
+            measure_worker(w->all[i], figures);
+}
+
 void workers_stop(struct ledger *ledger, int64_t tenant) {
     struct worker *worker = find_tenant(ledger->workers, tenant);
     if (!worker || worker->stopping)
@@ -365,6 +391,7 @@ void workers_up(struct ledger *ledger, const struct message_ledger_worker *messa
             log_error("launch does not take messages");
         return;
     }
+    w->figures.starts++;
     worker->link = link;
     worker->number = message->worker;
     worker->retry_at_ms = 0;
@@ -399,6 +426,7 @@ void workers_gone(struct ledger *ledger, const struct message_ledger_worker_gone
         if (ticket->worker == worker)
             ticket->worker = NULL;
     bool again = !worker->stopping;
+    w->figures.restarts += again;
     for (uint32_t i = 0; i < RESIDENT_MAX; i++)
         if (worker->models[i].used)
             give_up(ledger, worker, &worker->models[i], STATUS_UNAVAILABLE,
@@ -438,6 +466,7 @@ bool workers_loaded(struct ledger *ledger, struct worker *worker,
         give_up(ledger, worker, model, status, text);
         return true;
     }
+    ledger->workers->figures.loads[STATUS_OK]++;
     model->loaded = true;
     model->resident_bytes = message->resident_bytes;
     answer_all(ledger, worker, model, STATUS_OK, "", message->commitment);

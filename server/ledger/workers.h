@@ -80,6 +80,14 @@ void workers_gone(struct ledger *ledger, const struct message_ledger_worker_gone
 /* From a worker. False where it must be stopped for a message that makes no sense. */
 bool workers_loaded(struct ledger *ledger, struct worker *worker,
                     const struct message_loaded *message);
+/* What has been started and opened so far, and what is there, of all tenants. */
+struct workers_figures {
+    uint64_t starts, restarts;
+    uint64_t loads[STATUS_COUNT]; /* by outcome */
+    uint64_t loading, loaded, loaded_bytes;
+    uint64_t slots_free, slots_used, slots_lost;
+};
+void workers_measure(const struct workers *workers, struct workers_figures *figures);
 /* Front was started again: every slot is free, what was loading starts again. */
 void workers_front_changed(struct ledger *ledger);
 

@@ -6,9 +6,11 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
+import time
 import unittest
 
 import onnx_file
@@ -471,6 +473,140 @@ class Losses(unittest.TestCase):
         done = strongroomd("--config", str(self.server.data / "strongroom.yaml"))
         self.assertEqual(done.returncode, 4)
         self.assertIn("signing.key: ", done.stderr)
+
+
+class Metrics(unittest.TestCase):
+    """GET /metrics on its listener, where no key is asked for."""
+
+    @classmethod
+    def setUpClass(cls):
+        from harness import free_port
+        cls.metrics_port = free_port()
+        cls.server = Server(f"metrics:\n  listen: '127.0.0.1:{cls.metrics_port}'\n").start()
+        cls.uid = {}
+        for tenant in ("acme-corp", "globex"):
+            cls.server.tenant(tenant)
+            cls.uid[tenant] = json.loads(cls.server.cli("tenant", "show", tenant, "--json").stdout)["uid"]
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.server.close()
+
+    def page(self):
+        import http.client
+        connection = http.client.HTTPConnection("127.0.0.1", self.metrics_port, timeout=20)
+        try:
+            connection.request("GET", "/metrics")
+            answer = connection.getresponse()
+            text = answer.read().decode()
+            self.assertEqual(answer.status, 200, text)
+            return text
+        finally:
+            connection.close()
+
+    def values(self, text=None):
+        lines = (text or self.page()).splitlines()
+        return {name: float(value) for name, value in
+                (line.rsplit(" ", 1) for line in lines if line[0] != "#")}
+
+    def test_1_the_ledger_counts_what_it_answers(self):
+        import onnx_file
+        sealed = self.server.seal("acme-corp", onnx_file.linear(bytes(range(1, 33)), rows=4, columns=4))
+        before = self.values()
+        self.assertEqual(self.server.upload("acme-corp", "secret-project", sealed).status, 200)
+        question = {"inputs": [{"name": "x", "shape": [1, 4], "datatype": "FP32", "data": [1] * 4}]}
+        path = "/v2/models/{}/infer"
+        for _ in range(3):
+            self.assertEqual(self.server.request(
+                "POST", path.format("secret-project"), question, "acme-corp").status, 200)
+        self.assertEqual(self.server.request("POST", path.format("absent-model"), question, "globex").status, 404)
+        self.assertEqual(self.server.request("GET", "/v2", key=None).status, 401)
+        powerless = self.server.key("globex", "infer")
+        self.assertEqual(self.server.request("GET", "/v1/audit", key=powerless).status, 403)
+        page = self.page()
+        after = self.values(page)
+
+        def grown(name):
+            return after[name] - before[name]
+        self.assertEqual(grown('strongroom_admissions_total{answer="ok"}'), 4)
+        for answer in ("not_found", "unauthenticated", "forbidden"):
+            self.assertEqual(grown(f'strongroom_admissions_total{{answer="{answer}"}}'), 1, answer)
+        # Three answers, one that is not there and one that may not; what is known by no key is
+        # counted by the minute, an upload is recorded with its row.
+        self.assertEqual(grown('strongroom_audit_records_total{outcome="written"}'), 5)
+        groups = grown("strongroom_audit_commit_duration_seconds_count")
+        self.assertTrue(1 <= groups <= 5, groups)
+        self.assertGreater(grown("strongroom_audit_commit_duration_seconds_sum"), 0)
+        self.assertEqual(after['strongroom_audit_commit_duration_seconds_bucket{le="+Inf"}'],
+                         after["strongroom_audit_commit_duration_seconds_count"])
+        self.assertEqual(grown("strongroom_worker_starts_total"), 1)
+        self.assertEqual(grown('strongroom_model_loads_total{outcome="ok"}'), 1)
+        self.assertEqual(after["strongroom_models_loaded"], 1)
+        self.assertGreater(after["strongroom_models_loaded_bytes"], 4 * 4 * 4)
+        self.assertEqual(after["strongroom_tickets_open"], 0)
+        self.assertEqual((after['strongroom_worker_slots{state="free"}'],
+                          after['strongroom_worker_slots{state="used"}']), (64, 0))
+        self.assertEqual(after["strongroom_audit_queue_records"], 0)
+        for name in ("secret-project", "absent-model", powerless.split("_")[1], *self.uid, *self.uid.values(),
+                     *(key.split("_")[1] for key in self.server.keys.values())):
+            self.assertNotIn(name, page)
+
+    def test_2_a_process_that_ends_is_counted(self):
+        before = self.values()["strongroom_worker_restarts_total"]
+        for pid in self.server.processes()["worker"]:
+            os.kill(pid, signal.SIGKILL)
+        end = time.monotonic() + 20
+        while time.monotonic() < end and self.values()["strongroom_worker_restarts_total"] == before:
+            time.sleep(0.1)
+        now = self.values()
+        self.assertEqual(now["strongroom_worker_restarts_total"], before + 1)
+        self.assertEqual((now["strongroom_models_loaded"], now["strongroom_models_loaded_bytes"]), (0, 0))
+
+    def test_3_names_are_as_they_should_be_and_are_documented(self):
+        page = self.page()
+        kinds, helped, seen = {}, [], []
+        for line in page.splitlines():
+            word = line.split(" ")
+            if line.startswith("# TYPE "):
+                self.assertNotIn(word[2], kinds, "one TYPE for each")
+                kinds[word[2]] = word[3]
+            elif line.startswith("# HELP "):
+                helped.append(word[2])
+                self.assertTrue(line.endswith((".", ").")), line)
+            else:
+                name = re.match(r"[a-z_]+", line)[0]
+                family = next((name[:-len(end)] for end in ("_bucket", "_sum", "_count")
+                               if kinds.get(name[:-len(end)]) == "histogram" and name.endswith(end)), name)
+                self.assertEqual(family, helped[-1], "below its HELP and TYPE")
+                seen.append(line.rsplit(" ", 1)[0])
+        self.assertEqual(helped, list(kinds))
+        self.assertEqual(len(seen), len(set(seen)), "a series stands there once")
+        for name, kind in kinds.items():
+            self.assertRegex(name, "^strongroom_[a-z_]+$")
+            self.assertEqual(kind == "counter", name.endswith("_total"), name)
+            self.assertNotRegex(name, "(milli|micro|nano)seconds|_(ms|us|ns|kib|mib)(_|$)")
+        text = (ROOT / "docs" / "OPERATIONS.md").read_text().split("## Metrics")[1].split("\n## ")[0]
+        rows = [line.split("|") for line in text.splitlines() if line.startswith("| `strongroom_")]
+        documented = {name: row[2].strip() for row in rows for name in re.findall(r"`(\w+)`", row[1])}
+        self.assertEqual(documented, kinds)
+        tool = shutil.which("promtool")
+        if tool:
+            done = subprocess.run([tool, "check", "metrics"], input=page, capture_output=True, text=True,
+                                  timeout=60)
+            self.assertEqual((done.returncode, done.stdout + done.stderr), (0, ""))
+
+    def test_4_without_a_ledger_front_still_tells(self):
+        [ledger] = self.server.processes()["ledger"]
+        os.kill(ledger, signal.SIGSTOP)
+        try:
+            began = time.monotonic()
+            values = self.values()
+            self.assertLess(time.monotonic() - began, 15)
+            self.assertIn("strongroom_connections_limit", values)
+            self.assertNotIn("strongroom_tickets_open", values)
+        finally:
+            os.kill(ledger, signal.SIGCONT)
+        self.assertIn("strongroom_tickets_open", self.values(), "and with it again, all")
 
 
 class MetricsListener(unittest.TestCase):

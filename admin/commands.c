@@ -45,9 +45,10 @@ const struct commands *commands_all(void) {
         return &all;
     add(&all, &init_command, 1);
     add(&all, tenant_commands, COMMANDS_TENANT);
+    add(&all, policy_commands, 1); /* tenant set-policy stands with its group */
     add(&all, key_commands, COMMANDS_KEY);
     add(&all, model_commands, COMMANDS_MODEL);
-    add(&all, policy_commands, COMMANDS_POLICY);
+    add(&all, policy_commands + 1, COMMANDS_POLICY - 1);
     add(&all, operator_commands, COMMANDS_OPERATOR);
     add(&all, &seal_command, 1);
     add(&all, &upload_command, 1);

@@ -1,5 +1,6 @@
 /* The script finds the command among the words before the cursor, then offers what its row knows.
- * bash splits at "=", so --name=VALUE comes as three words. */
+ * bash splits at "=" and ":", so --name=VALUE comes as three words, and a value that has colons as
+ * several, of which only the last is replaced. */
 #include <string.h>
 
 #include "admin/completion.h"
@@ -16,21 +17,15 @@ static void print_group(FILE *to, const char *group) {
 
 static void print_top(FILE *to) {
     const struct commands *all = commands_all();
-    char last[64] = "";
     fputs("    \"\") echo help", to);
-    for (size_t i = 0; i < all->count; i++) {
-        char first[64];
-        snprintf(first, sizeof first, "%.*s", (int)strcspn(all->rows[i]->name, " "),
-                 all->rows[i]->name);
-        if (strcmp(first, last) != 0)
-            fprintf(to, " %s", first);
-        memcpy(last, first, sizeof last);
-    }
+    for (size_t i = 0; i < all->count; i++)
+        if (completion_is_first(i, 1))
+            fprintf(to, " %.*s", (int)strcspn(all->rows[i]->name, " "), all->rows[i]->name);
     fputs(" ;;\n", to);
 }
 
 static void print_kind(FILE *to, const char *value) {
-    char words[128];
+    char words[COMPLETION_WORDS_SIZE];
     switch (completion_kind_of(value)) {
     case COMPLETION_FLAG:
         break;
@@ -46,6 +41,10 @@ static void print_kind(FILE *to, const char *value) {
     case COMPLETION_WORDS:
         completion_words(value, words, sizeof words);
         fprintf(to, "words %s", words);
+        break;
+    case COMPLETION_LIST:
+        completion_words(value, words, sizeof words);
+        fprintf(to, "list %s", words);
         break;
     }
 }
@@ -119,18 +118,33 @@ void completion_bash(FILE *to) {
           "    folder) compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "
           "\"$cur\") ;;\n"
           "    words) mapfile -t COMPREPLY < <(compgen -W \"$*\" -- \"$cur\") ;;\n"
+          "    list)\n"
+          "        local given= word\n"
+          "        local -a rest=()\n"
+          "        [[ $cur != *,* ]] || given=${cur%,*},\n"
+          "        for word; do\n"
+          "            [[ ,$given == *,\"$word\",* ]] || rest+=(\"$given$word\")\n"
+          "        done\n"
+          "        compopt -o nospace 2>/dev/null\n"
+          "        mapfile -t COMPREPLY < <(compgen -W \"${rest[*]}\" -- \"$cur\")\n"
+          "        [[ $cur != *:* || $COMP_WORDBREAKS != *:* ]] ||\n"
+          "            COMPREPLY=(\"${COMPREPLY[@]#\"${cur%:*}:\"}\")\n"
+          "        ;;\n"
           "    esac\n"
           "}\n\n"
           "_strongroom() {\n"
-          "    local cur=${COMP_WORDS[COMP_CWORD]} command= option= word kind i\n"
+          "    local cur=${COMP_WORDS[COMP_CWORD]} command= option= before= value= word kind i\n"
           "    COMPREPLY=()\n"
           "    for ((i = 1; i < COMP_CWORD; i++)); do\n"
           "        word=${COMP_WORDS[i]}\n"
           "        if [[ $word == = ]]; then\n"
           "            continue\n"
+          "        elif [[ $word == : && -n $before ]]; then\n"
+          "            option=$before value+=:\n"
           "        elif [[ -n $option ]]; then\n"
-          "            option=\n"
+          "            before=$option value+=$word option=\n"
           "        elif [[ $word == -* ]]; then\n"
+          "            before= value=\n"
           "            kind=$(_strongroom_value \"$command\" \"$word\")\n"
           "            [[ -z $kind ]] || option=$word\n"
           "        elif [[ \" $(_strongroom_next \"$command\") \" == *\" $word \"* ]]; then\n"
@@ -138,9 +152,13 @@ void completion_bash(FILE *to) {
           "        fi\n"
           "    done\n"
           "    [[ $cur != = ]] || cur=\n"
+          "    if [[ $cur == : && -n $before ]]; then\n"
+          "        option=$before value+=: cur=\n"
+          "    fi\n"
           "    if [[ -n $option ]]; then\n"
           "        # shellcheck disable=SC2046 # a kind and its words\n"
           "        set -- $(_strongroom_value \"$command\" \"$option\")\n"
+          "        [[ $1 != list ]] || cur=$value$cur\n"
           "        _strongroom_offer \"$1\" \"$cur\" \"${@:2}\"\n"
           "    elif [[ $cur == -* ]]; then\n"
           "        _strongroom_offer words \"$cur\" \"$(_strongroom_options \"$command\")\"\n"

@@ -18,7 +18,7 @@ static void print_at(FILE *to, const char *command) {
 }
 
 static void print_action(FILE *to, const char *value) {
-    char words[128];
+    char words[COMPLETION_WORDS_SIZE];
     switch (completion_kind_of(value)) {
     case COMPLETION_FLAG:
         break;
@@ -34,6 +34,10 @@ static void print_action(FILE *to, const char *value) {
     case COMPLETION_WORDS:
         completion_words(value, words, sizeof words);
         fprintf(to, " -x -a '%s'", words);
+        break;
+    case COMPLETION_LIST:
+        completion_words(value, words, sizeof words);
+        fprintf(to, " -x -a '(__strongroom_list %s)'", words);
         break;
     }
 }
@@ -64,7 +68,7 @@ static void print_command(FILE *to, const struct cli_command *command) {
     if (kind == COMPLETION_FILE || kind == COMPLETION_FOLDER || kind == COMPLETION_WORDS) {
         print_at(to, command->name);
         /* As an option's value they would be alone; as a word they stand beside the options. */
-        char words[128];
+        char words[COMPLETION_WORDS_SIZE];
         completion_words(command->positional, words, sizeof words);
         if (kind == COMPLETION_FILE)
             fputs(" -F\n", to);
@@ -105,6 +109,15 @@ void completion_fish(FILE *to) {
           "        end\n"
           "    end\n"
           "    test \"$command\" = \"$argv[1]\"\n"
+          "end\n\n"
+          "# what may follow in a list that is separated by commas: those of $argv that are not in "
+          "it\n"
+          "function __strongroom_list\n"
+          "    set -l typed (commandline -ct | string replace -r '^--[^=]*=' '')\n"
+          "    set -l given (string match -r '^.*,' -- $typed)\n"
+          "    for word in $argv\n"
+          "        contains -- $word (string split , -- $given); or echo \"$given\"$word\n"
+          "    end\n"
           "end\n\n"
           "complete -c strongroom -f\n",
           to);

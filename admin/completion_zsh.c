@@ -22,7 +22,7 @@ static void print_function(FILE *to, const char *name) {
 }
 
 static void print_action(FILE *to, const char *value) {
-    char words[128];
+    char words[COMPLETION_WORDS_SIZE];
     switch (completion_kind_of(value)) {
     case COMPLETION_FLAG:
         break;
@@ -38,6 +38,12 @@ static void print_action(FILE *to, const char *value) {
     case COMPLETION_WORDS:
         completion_words(value, words, sizeof words);
         fprintf(to, "(%s)", words);
+        break;
+    case COMPLETION_LIST:
+        completion_words(value, words, sizeof words);
+        /* After a space it is called as it stands, without options of compadd in front. */
+        fputs(" __strongroom_list ", to);
+        print_text(to, words);
         break;
     }
 }
@@ -128,7 +134,6 @@ static void print_group(FILE *to, const char *group) {
 
 static void print_top(FILE *to) {
     const struct commands *all = commands_all();
-    char last[64] = "";
     fputs("_strongroom() {\n    local curcontext=$curcontext state line\n    typeset -A opt_args\n"
           "    local -a next=(\n",
           to);
@@ -136,9 +141,8 @@ static void print_top(FILE *to) {
         const char *name = all->rows[i]->name, *space = strchr(name, ' ');
         char first[64], what[96];
         snprintf(first, sizeof first, "%.*s", (int)strcspn(name, " "), name);
-        if (strcmp(first, last) == 0)
+        if (!completion_is_first(i, 1))
             continue;
-        memcpy(last, first, sizeof last);
         snprintf(what, sizeof what, "%s ...", first);
         print_described(to, first, space ? what : all->rows[i]->summary);
     }
@@ -151,6 +155,7 @@ void completion_zsh(FILE *to) {
     fputs("#compdef strongroom\n"
           "# zsh completion for strongroom, made by `strongroom completion zsh`\n\n",
           to);
+    fputs("__strongroom_list() {\n    _sequence compadd - \"$@\"\n}\n\n", to);
     for (size_t i = 0; i < all->count; i++)
         print_command(to, all->rows[i]);
     completion_groups(print_group, to);

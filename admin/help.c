@@ -80,12 +80,13 @@ void help_overview(FILE *to) {
     title(to, "options of every command:");
     list_options(to, commands_common, commands_common_count);
     fputc('\n', to);
-    terminal_wrap(to,
-                  "`strongroom help COMMAND` says more, `strongroom --version` which one this is. "
-                  "Where a server runs on the folder, it does the work; where none runs, the "
-                  "command does. On a terminal tables are cut to its width; elsewhere, and with "
-                  "--json, everything is there.",
-                  0, width);
+    terminal_wrap(
+        to,
+        "`strongroom help COMMAND` says more, `strongroom --version` which one this is. "
+        "Where a server runs on the folder, it does the work; where none runs, the "
+        "command does. On a terminal tables are made to fit its width; elsewhere, and with "
+        "--json, everything is there.",
+        0, width);
     fputs("\n\n", to);
     title(to, "exit status:");
     for (size_t i = 0; i < CLI_EXITS; i++) {

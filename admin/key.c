@@ -230,8 +230,9 @@ static enum status revoke_operator(struct cli *cli, struct error *error) {
 }
 
 static const struct options_row create_operator_rows[] = {
-    {"scopes", 's', "LIST",
-     "what it may do: metrics, tenants:read, tenants:write, keys:write, models:write, audit:read, "
+    {"scopes", 's', "OPERATOR-SCOPES",
+     "what it may do, separated by commas: metrics, tenants:read, tenants:write, keys:write, "
+     "models:write, audit:read, "
      "policies:write, operators:write; required",
      false},
     {"expires", 0, "TIME", "from now: 30d, 12h, 90m; without it the key does not expire", false},
@@ -242,8 +243,9 @@ static const struct options_row create_operator_rows[] = {
 
 static const struct options_row create_rows[] = {
     {"tenant", 't', "NAME", "whose key; required", false},
-    {"scopes", 's', "LIST",
-     "what it may do: models:read, models:write, infer, audit:read, usage:read, keys:write; "
+    {"scopes", 's', "SCOPES",
+     "what it may do, separated by commas: models:read, models:write, infer, audit:read, "
+     "usage:read, keys:write; "
      "required",
      false},
     {"expires", 0, "TIME", "from now: 30d, 12h, 90m; without it the key does not expire", false},

@@ -12,6 +12,7 @@
 #define CELL_MAX 1024
 #define COLUMNS_MAX 16
 #define GAP 2
+#define LEFT_OUT_MAX 2 /* columns that a narrow table may lack; without more it says nothing */
 
 void output_time(int64_t microseconds, char text[OUTPUT_TIME_SIZE]) {
     time_t seconds = (time_t)(microseconds / 1000000);
@@ -172,11 +173,20 @@ static bool is_no_number(enum output_kind kind) {
     return !to_the_right(kind);
 }
 
+#define TEXT_LEAST 8 /* columns of a text that is still worth reading */
+
+bool output_fits(const size_t *widths, const enum output_kind *kinds, size_t count, size_t room) {
+    size_t least = count ? GAP * (count - 1) : 0;
+    for (size_t i = 0; i < count; i++)
+        least += is_text(kinds[i]) && widths[i] > TEXT_LEAST ? TEXT_LEAST : widths[i];
+    return !room || least <= room;
+}
+
 void output_fit(size_t *widths, const enum output_kind *kinds, size_t count, size_t room) {
     static const struct {
         bool (*may)(enum output_kind kind);
         size_t least;
-    } phases[] = {{is_text, 8}, {is_word, 4}, {is_no_number, 1}};
+    } phases[] = {{is_text, TEXT_LEAST}, {is_word, 4}, {is_no_number, 1}};
     size_t total = count ? GAP * (count - 1) : 0, phase = 0;
     for (size_t i = 0; i < count; i++)
         total += widths[i];
@@ -246,14 +256,62 @@ static void print_cell(const struct table *table, size_t i, char cell[CELL_MAX],
         spaces((to_the_right(kind) ? 0 : pad) + GAP);
 }
 
+/* Each row on lines of its own, as facts are, with an empty line between rows. What is longer than
+ * the terminal is wide is cut as in a table. */
+static void print_blocks(const struct table *table, const json_t *rows) {
+    const json_t *row;
+    size_t index, width = 0;
+    char cell[CELL_MAX];
+    for (size_t i = 0; i < table->count; i++) {
+        size_t columns = terminal_columns(table->fields[i].title);
+        width = columns > width ? columns : width;
+    }
+    json_array_foreach(rows, index, row) {
+        if (index)
+            putchar('\n');
+        for (size_t i = 0; i < table->count; i++) {
+            const struct output_field *field = &table->fields[i];
+            print_styled(field->title, TERMINAL_FAINT);
+            spaces(width - terminal_columns(field->title) + GAP);
+            format_cell(member_of(row, field->member), field->kind, false, cell);
+            if (table->room > width + GAP)
+                terminal_cut(cell, sizeof cell, table->room - width - GAP);
+            print_styled(cell, style_of(field->kind, cell));
+            putchar('\n');
+        }
+    }
+}
+
+static void print_rows(const struct table *table, const json_t *rows) {
+    const json_t *row;
+    size_t index;
+    char cell[CELL_MAX];
+    for (size_t i = 0; i < table->count; i++) {
+        snprintf(cell, sizeof cell, "%s", table->fields[i].title);
+        print_cell(table, i, cell, TERMINAL_STRONG);
+    }
+    json_array_foreach(rows, index, row) {
+        for (size_t i = 0; i < table->count; i++) {
+            const struct output_field *field = &table->fields[i];
+            format_cell(member_of(row, field->member), field->kind, table->brief, cell);
+            print_cell(table, i, cell, style_of(field->kind, cell));
+        }
+    }
+}
+
+static void print_left_out(const struct table *table, size_t all) {
+    printf("%s(no room for", terminal_on(stdout, TERMINAL_FAINT));
+    for (size_t i = table->count; i < all; i++)
+        printf("%s %s", i > table->count ? " and" : "", table->fields[i].title);
+    printf(")%s\n", terminal_off(stdout));
+}
+
 enum status output_table(const struct cli *cli, const json_t *result, const char *member,
                          const struct output_field *fields, size_t count, const char *empty,
                          struct error *error) {
     struct table table = {.fields = fields, .count = count, .room = terminal_width(stdout)};
     enum output_kind kinds[COLUMNS_MAX];
-    char cell[CELL_MAX];
-    const json_t *rows = json_object_get(result, member), *row;
-    size_t index;
+    const json_t *rows = json_object_get(result, member);
     if (cli->json)
         return print_json(result, error);
     progress_end();
@@ -269,16 +327,19 @@ enum status output_table(const struct cli *cli, const json_t *result, const char
         table.brief = true;
         (void)measure(&table, rows);
     }
-    output_fit(table.widths, kinds, count, table.room);
-    for (size_t i = 0; i < count; i++) {
-        snprintf(cell, sizeof cell, "%s", fields[i].title);
-        print_cell(&table, i, cell, TERMINAL_STRONG);
-    }
-    json_array_foreach(rows, index, row) {
-        for (size_t i = 0; i < count; i++) {
-            format_cell(member_of(row, fields[i].member), fields[i].kind, table.brief, cell);
-            print_cell(&table, i, cell, style_of(fields[i].kind, cell));
+    /* Sentences have their own way to be narrow. */
+    if (kinds[count - 1] != OUTPUT_PROSE)
+        while (!output_fits(table.widths, kinds, table.count, table.room)) {
+            if (table.count == 1 || count - table.count == LEFT_OUT_MAX) {
+                table.count = count;
+                print_blocks(&table, rows);
+                return output_done(error);
+            }
+            table.count--;
         }
-    }
+    output_fit(table.widths, kinds, table.count, table.room);
+    print_rows(&table, rows);
+    if (table.count < count)
+        print_left_out(&table, count);
     return output_done(error);
 }

@@ -3,12 +3,15 @@
  * drive a terminal.
  *
  * On a terminal a table fits its width: times become brief, then the widest column is made smaller,
- * with an ellipsis where something is gone; prose in the last column goes on below itself.
- * Elsewhere all is there, a row a line. Facts are never cut: they are there to be copied. */
+ * with an ellipsis where something is gone; prose in the last column goes on below itself. Where
+ * ids and words would be cut too, the last one or two columns are left out, which is said; where
+ * that does not do, each row is a block of lines, one for each column. Elsewhere all is there, a
+ * row a line. Facts are never cut: they are there to be copied. */
 #ifndef ADMIN_OUTPUT_H
 #define ADMIN_OUTPUT_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -43,6 +46,8 @@ MUST_USE enum status output_table(const struct cli *cli, const json_t *result, c
  * between each: the widest that may shrink gives one until all fit. Texts go first, down to 8; then
  * texts and states, down to 4; then times too, down to 1; numbers never. */
 void output_fit(size_t *widths, const enum output_kind *kinds, size_t count, size_t room);
+/* True where that can be done with texts of 8 columns and all else whole. */
+bool output_fits(const size_t *widths, const enum output_kind *kinds, size_t count, size_t room);
 /* A time as RFC 3339 in UTC, to the second. */
 #define OUTPUT_TIME_SIZE 32
 void output_time(int64_t microseconds, char text[OUTPUT_TIME_SIZE]);

@@ -187,6 +187,13 @@ class OneSource(unittest.TestCase):
             for o in c["options"]:
                 if "|" in o.get("value", "").replace("|UID", ""):
                     asked[f"strongroom {c['name']} --{o['name']} "] = set(o["value"].split("|"))
+            for o in c["options"]:
+                if o["name"] == "scopes":
+                    first, *more = known = self.scopes(o)
+                    ask = f"strongroom {c['name']} --scopes "
+                    asked[ask] = set(known)
+                    asked[ask + first + ","] = {f"{first},{m}" for m in more}
+                    asked[ask + first[:-2]] = {first}
         asked["strongroom completion "] = {"bash", "zsh", "fish"}
         asked["strongroom --data elsewhere tenant li"] = {"list"}
         asked["strongroom help ten"] = {"tenant"}
@@ -195,9 +202,16 @@ class OneSource(unittest.TestCase):
         asked["strongroom tenant list --color=al"] = {"always"}
         return asked
 
+    def scopes(self, option):
+        """As the help of --scopes lists them."""
+        return re.sub(r"^.*?: |; required$", "", option["help"]).split(", ")
+
     def check_shell(self, offered, asked):
         for line, wanted in asked.items():
-            self.assertLessEqual(wanted, offered[line], line)
+            self.assertLessEqual(wanted, set(offered[line]), line)
+            self.assertEqual(len(offered[line]), len(set(offered[line])), f"{line}: a word twice")
+            if "--scopes " in line:
+                self.assertEqual(wanted, set(offered[line]), line)
         only = {"strongroom tenant list --": "--yes", "strongroom key ": "remove",
                 "strongroom --data elsewhere tenant li": "create"}
         for line, word in only.items():
@@ -214,8 +228,9 @@ class OneSource(unittest.TestCase):
         tester = ('source ./script\noffer() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _strongroom; '
                   'printf "%s\\n" "== $*" "${COMPREPLY[@]}"; }\n')
         for line in asked:
-            # bash hands over "=" as a word of its own
-            tester += "offer " + " ".join(f'"{w}"' for w in re.split("(=)| ", line) if w is not None) + "\n"
+            # bash hands over "=" and ":" as words of their own
+            words = [w for w in re.split("([=:])| ", line) if w is not None]
+            tester += "offer " + " ".join(f'"{w}"' for w in words) + "\n"
 
         def run(folder):
             (folder / "script").write_text(command("completion", "bash").stdout)
@@ -226,7 +241,11 @@ class OneSource(unittest.TestCase):
         offered = {}
         for part in done.stdout.split("== ")[1:]:
             line, *words = part.rstrip("\n").split("\n")
-            offered[line.replace(" = ", "=")] = set(words)
+            line = line.replace(" = ", "=").replace(" : ", ":")
+            # Of a word with colons it replaces what follows the last.
+            typed = line.rsplit(" ", 1)[1]
+            kept = typed[:typed.rfind(":") + 1]
+            offered[line] = [kept + w for w in words]
         self.check_shell(offered, asked)
 
     @unittest.skipUnless(shutil.which("zsh"), "needs zsh")
@@ -243,7 +262,14 @@ class OneSource(unittest.TestCase):
         offered = {}
         for part in done.stdout.split("== ")[1:]:
             line, *words = part.rstrip("\n").split("\n")
-            offered[line] = set(words)
+            # zsh completes a list at its last comma.
+            typed = line.rsplit(" ", 1)[1]
+            kept = typed[:typed.rfind(",") + 1] if "--scopes" in line else ""
+            # What has a description is told once for its width and once for itself, so only of plain
+            # words is it clear how often they are offered.
+            times = {words.count(w) for w in words}
+            once = len(times) == 1 or line.endswith("--")
+            offered[line] = [kept + w for w in (dict.fromkeys(words) if once else words)]
         self.check_shell(offered, asked)
 
     @unittest.skipUnless(shutil.which("fish"), "needs fish")
@@ -262,7 +288,7 @@ class OneSource(unittest.TestCase):
         offered = {}
         for part in done.stdout.split("== ")[1:]:
             line, *words = part.rstrip("\n").split("\n")
-            offered[line] = {w.split("\t")[0].split("=")[-1] for w in words}
+            offered[line] = [w.split("\t")[0].split("=")[-1] for w in words]
         self.check_shell(offered, asked)
 
     @unittest.skipUnless(shutil.which("cmake"), "needs cmake")
@@ -422,6 +448,42 @@ class Running(unittest.TestCase):
             for words in (["audit", "list"], ["key", "list"], ["usage"], ["model", "list"], ["doctor"]):
                 shown = plain(terminal(*words, columns=columns, **self.data)[1])
                 self.assertLessEqual(max(map(len, shown.splitlines())), columns, words)
+
+    def test_what_is_too_narrow_for_a_table_is_shown_in_blocks(self):
+        """Ids and words are not cut to pieces: less important columns go, then each row is a block."""
+        self.server.infer("acme", "nobody", [])
+        for words, titles in ((["audit", "list"], "seq time tenant key action target outcome units client"),
+                              (["usage"], "tenant day key model requests errors compute in out"),
+                              (["key", "list"], "id tenant scopes label created expires revoked certificate")):
+            titles = titles.split()
+            rows = [r for r in command(*words, **self.data).stdout.splitlines()[1:]]
+            if words == ["usage"] and not rows:
+                continue
+            shown = plain(terminal(*words, columns=40, **self.data)[1])
+            self.assertLessEqual(max(map(len, shown.splitlines())), 40)
+            blocks = shown.rstrip("\n").split("\n\n")
+            self.assertEqual([[line.split(" ")[0] for line in b.splitlines()] for b in blocks],
+                             [titles] * len(blocks), words)
+        audit = json.loads(command("audit", "list", "--json", **self.data).stdout)["records"]
+        shown = plain(terminal("audit", "list", columns=60, **self.data)[1])
+        for record in (row["record"] for row in audit):
+            self.assertRegex(shown, rf"(?m)^action +{re.escape(record['action'])}$")
+            self.assertRegex(shown, rf"(?m)^outcome +{record['outcome']}$")
+        wider = plain(terminal("audit", "list", columns=92, **self.data)[1])
+        self.assertNotIn("\n\n", wider)
+        for record in (row["record"] for row in audit):
+            self.assertIn(record["action"], wider)
+            self.assertIn(record.get("key") or "-", wider)
+
+    def test_a_table_says_what_it_left_out(self):
+        shown = [plain(terminal("audit", "list", columns=c, **self.data)[1]) for c in range(64, 124, 4)]
+        said = [s for s in shown if "(no room for " in s]
+        self.assertTrue(said)
+        for s in said:
+            left = re.search(r"\(no room for (.+)\)\n$", s)[1].split(" and ")
+            for title in left:
+                self.assertNotIn(title, s.splitlines()[0].split())
+        self.assertNotIn("no room", command("audit", "list", **self.data).stdout)
 
     def test_sentences_are_not_cut(self):
         """What doctor says goes on below itself."""

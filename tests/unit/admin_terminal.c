@@ -103,6 +103,16 @@ Test(terminal, tables_shrink_the_widest_first) {
         cr_expect_eq(widths[i], 1, "something of each stays");
 }
 
+Test(terminal, a_table_fits_while_ids_and_words_are_whole) {
+    enum output_kind kinds[] = {OUTPUT_TEXT, OUTPUT_STATE, OUTPUT_TIME, OUTPUT_TEXT, OUTPUT_NUMBER};
+    const size_t widths[] = {10, 8, 20, 40, 6}; /* with texts of 8: 50, and 8 between them */
+    cr_expect(output_fits(widths, kinds, 5, 0), "no limit");
+    cr_expect(output_fits(widths, kinds, 5, 92));
+    cr_expect(output_fits(widths, kinds, 5, 58));
+    cr_expect_not(output_fits(widths, kinds, 5, 57));
+    cr_expect(output_fits(widths, kinds, 4, 50));
+}
+
 Test(terminal, progress_fits_and_adds_up) {
     char line[256];
     progress_line(line, sizeof line, 80, "sealing", 50 << 20, 100 << 20, 10 << 20);

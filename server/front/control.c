@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "server/front/exchange.h"
+#include "server/front/listener.h"
 #include "server/front/tls.h"
 #include "server/front/visitors.h"
 
@@ -11,9 +12,11 @@
 #include <unistd.h>
 
 #define DRAIN_STEP_MS 50
-/* Nothing may be under way for so long before the process ends: who has just connected still gets
- * an answer. */
+/* Nothing may be under way for so long before nobody new is let in, and for so long again before
+ * the process ends: who has just connected still gets an answer. */
 #define DRAIN_QUIET_MS 250
+/* But whoever has connected and says nothing is not waited for longer than this. */
+#define DRAIN_LAST_MS 1000
 
 struct control {
     struct front *front;
@@ -23,6 +26,7 @@ struct control {
     uint64_t notice_until_ns; /* until then only readiness is false; 0: not leaving */
     uint64_t drain_until_ns;
     uint64_t quiet_since_ns; /* 0: something is under way */
+    uint64_t closed_ns;      /* since when nobody new is let in; 0: they are */
     struct pollfd polls[WORKERS_MAX + 2];
     uint8_t buffer[MESSAGE_MAX];
 };
@@ -136,16 +140,25 @@ static void from_ledger(struct control *c) {
 }
 
 static bool drained(struct control *c) {
-    const uint64_t now = exchange_now_ns();
+    const uint64_t now = exchange_now_ns(), ms = 1000000u;
     if (!c->notice_until_ns || now < c->notice_until_ns)
         return false;
-    atomic_store(&c->front->draining, true);
-    if (atomic_load(&c->front->in_flight))
+    if (!atomic_exchange(&c->front->draining, true))
+        listener_hurry();
+    if (atomic_load(&c->front->in_flight) || (c->closed_ns && visitors_waiting()))
         c->quiet_since_ns = 0;
     else if (!c->quiet_since_ns)
         c->quiet_since_ns = now;
+    const bool quiet = c->quiet_since_ns && now - c->quiet_since_ns >= DRAIN_QUIET_MS * ms;
+    if (!c->closed_ns && (quiet || now + DRAIN_LAST_MS * ms >= c->drain_until_ns)) {
+        listener_end();
+        c->closed_ns = now;
+        c->quiet_since_ns = 0;
+        return false;
+    }
     return now >= c->drain_until_ns ||
-           (c->quiet_since_ns && now - c->quiet_since_ns >= DRAIN_QUIET_MS * 1000000u);
+           (c->closed_ns && (quiet || (!atomic_load(&c->front->in_flight) &&
+                                       now >= c->closed_ns + DRAIN_LAST_MS * ms)));
 }
 
 static void serve_once(struct control *c) {

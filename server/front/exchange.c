@@ -67,6 +67,13 @@ static enum status late(struct exchange *e, struct error *error) {
                        e->body_read, e->screen.content_length);
 }
 
+static enum status gone(struct exchange *e, struct error *error) {
+    e->close = e->aborted = true;
+    return status_fail(error, STATUS_INVALID,
+                       "the body ended after %" PRIu64 " of %" PRIu64 " bytes", e->body_read,
+                       e->screen.content_length);
+}
+
 enum status exchange_read(struct exchange *e, void *data, size_t size, size_t *got,
                           struct error *error) {
     enum status status = begin_body(e, error);
@@ -87,13 +94,14 @@ enum status exchange_read(struct exchange *e, void *data, size_t size, size_t *g
     patience_end(&e->thread->patience);
     if (n == 0 || (n < 0 && exchange_now_ns() > e->body_until_ns))
         return late(e, error);
-    if (n < 0) {
-        e->close = e->aborted = true;
-        return status_fail(error, STATUS_INVALID,
-                           "the body ended after %" PRIu64 " of %" PRIu64 " bytes", e->body_read,
-                           e->screen.content_length);
-    }
+    if (n < 0)
+        return gone(e, error);
     e->body_read += (uint64_t)n;
+    /* The library has read what came before the client's close_notify, and would now wait for more
+     * on a connection that may stay open: the client still listens. */
+    if ((size_t)n < wanted && e->thread->session &&
+        SSL_get_shutdown(e->thread->session) & SSL_RECEIVED_SHUTDOWN)
+        return gone(e, error);
     *got = (size_t)n;
     return STATUS_OK;
 }
@@ -153,21 +161,32 @@ static enum status read_compressed(struct exchange *e, uint64_t limit, size_t *s
     return status;
 }
 
+enum status exchange_body_type(struct exchange *e, struct error *error) {
+    if (!e->screen.content_length || screen_type_known(e->screen.content_type))
+        return STATUS_OK;
+    e->type_refused = true;
+    return status_fail(error, STATUS_ENCODING,
+                       "the body's Content-Type is none of " SCREEN_TYPES ", nor left out");
+}
+
 enum status exchange_body(struct exchange *e, uint64_t limit, const uint8_t **data, size_t *size,
                           struct error *error) {
     size_t have = 0;
+    enum status status;
     if (!e->screen.has_length)
         return status_fail(error, STATUS_LENGTH_REQUIRED, "Content-Length is required");
     if (e->screen.coding == COMPRESS_UNKNOWN)
         return status_fail(error, STATUS_ENCODING,
                            "the body's Content-Encoding is none of gzip, deflate and identity");
+    status = exchange_body_type(e, error);
+    if (status != STATUS_OK)
+        return status;
     if (e->screen.content_length > limit)
         return status_fail(error, STATUS_TOO_LARGE,
                            "the body has %" PRIu64 " bytes, the limit is %" PRIu64,
                            e->screen.content_length, limit);
-    enum status status = e->screen.coding == COMPRESS_IDENTITY
-                             ? read_plain(e, &have, error)
-                             : read_compressed(e, limit, &have, error);
+    status = e->screen.coding == COMPRESS_IDENTITY ? read_plain(e, &have, error)
+                                                   : read_compressed(e, limit, &have, error);
     if (status != STATUS_OK)
         return status;
     *data = e->thread->body.data;
@@ -265,8 +284,12 @@ static void write_head(const struct exchange *e, const struct head *head, size_t
         write_field(out, "WWW-Authenticate: ", "Bearer");
     if (head->http_status == 405 && e->match.allow[0])
         write_field(out, "Allow: ", e->match.allow);
-    if (head->http_status == 415)
-        write_field(out, "Accept-Encoding: ", "gzip, deflate");
+    if (head->http_status == 415 && e->type_refused)
+        write_field(out, "Accept: ", SCREEN_TYPES);
+    else if (head->http_status == 415)
+        write_field(out, "Accept-Encoding: ",
+                    e->match.route && e->match.route->action == ACTION_UPLOAD ? "identity"
+                                                                              : "gzip, deflate");
     if (head->retry_after_s)
         write_count(out, "Retry-After: ", head->retry_after_s);
     write_field(out, "Cache-Control: ", "no-store");
@@ -472,7 +495,7 @@ void exchange_perform(struct exchange *e, struct message_perform *perform) {
 void exchange_finish(struct exchange *e) {
     uint64_t left = e->screen.content_length - e->body_read;
     bool awaited = e->screen.expects_continue && !e->continued;
-    if (left && left <= DRAIN_MAX && !awaited && e->http_status) {
+    if (left && left <= DRAIN_MAX && !awaited && !e->aborted && e->http_status) {
         /* A close on top of unread bytes resets the connection, and the client may lose the
          * answer. What is small has most likely arrived; more is not worth the time. */
         struct error error = {0};

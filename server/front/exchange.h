@@ -55,6 +55,7 @@ struct exchange {
     uint64_t body_read;                       /* bytes of it taken so far */
     bool continued;                           /* 100 Continue was sent */
     size_t body_used, answer_used, work_used; /* bytes of scratch memory to wipe */
+    bool type_refused;                        /* the body is of a type that is not taken */
     bool close;                               /* the connection ends with this answer */
     bool aborted;                             /* the client went away */
     bool recorded;                            /* SETTLED came, with `sequence` */
@@ -76,9 +77,11 @@ MUST_USE enum status exchange_read(struct exchange *exchange, void *data, size_t
 /* The smaller of the configuration's limit and the tenant's. */
 uint64_t exchange_body_limit(const struct exchange *exchange);
 uint32_t exchange_deadline_ms(const struct exchange *exchange);
+/* STATUS_ENCODING where there is a body whose Content-Type says that it is something else. */
+MUST_USE enum status exchange_body_type(struct exchange *exchange, struct error *error);
 /* The whole body into the thread's scratch memory, decompressed where it came compressed.
  * STATUS_LENGTH_REQUIRED without Content-Length, STATUS_TOO_LARGE over `limit` before or after
- * that, STATUS_ENCODING where its encoding is not known. */
+ * that, STATUS_ENCODING where its encoding is not known or its type is another. */
 MUST_USE enum status exchange_body(struct exchange *exchange, uint64_t limit, const uint8_t **data,
                                    size_t *size, struct error *error);
 

@@ -18,6 +18,7 @@
 #include "server/front/trace.h"
 #include "server/front/workers.h"
 
+#include <openssl/ssl.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 
@@ -42,6 +43,8 @@ struct front_thread {
     struct oip_request request;
     struct ring_response response;
     int socket;           /* of the connection; -1 */
+    SSL *session;         /* of the connection; NULL where it has no TLS, or there is none */
+    bool complained;      /* the connection ends with a complaint of the library's */
     uintptr_t head_begin; /* where a request's first byte lies; 0: not known yet */
     bool head_suspect;    /* the connection's first byte is not a request's */
     struct patience patience;

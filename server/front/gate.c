@@ -1,6 +1,7 @@
 #include "server/front/gate.h"
 
 #include "base/log.h"
+#include "server/front/head.h"
 #include "server/front/routes.h"
 
 #include <string.h>
@@ -87,6 +88,8 @@ static void pass(struct exchange *e, const char *version, const struct screen_fi
         intact ? screen_headers(e->method, version, fields, field_count, &e->screen, &error)
                : status_fail(&error, STATUS_INVALID, "a header line is malformed");
     exchange_identify(e);
+    if (status == STATUS_OK && e->path[0] != '/')
+        status = head_target(e->method, e->path, !e->loopback, &e->path, &error);
     if (status == STATUS_OK)
         status = routes_match(e->method, e->path, &e->match, &unrouted);
     if (error.status != STATUS_OK || status == STATUS_INVALID) {

@@ -28,12 +28,15 @@ static enum status write_all(int descriptor, const uint8_t *bytes, size_t size,
     return STATUS_OK;
 }
 
-static enum status check(const struct exchange *e, struct error *error) {
+static enum status check(struct exchange *e, struct error *error) {
     uint64_t limit = e->thread->front->config->limits.model_bytes;
     if (!e->screen.has_length)
         return status_fail(error, STATUS_LENGTH_REQUIRED, "Content-Length is required");
     if (e->screen.encoded)
         return status_fail(error, STATUS_ENCODING, "the model is encoded; send it as it is");
+    enum status status = exchange_body_type(e, error);
+    if (status != STATUS_OK)
+        return status;
     if (e->screen.has_signature)
         return status_fail(error, STATUS_INVALID,
                            "X-Model-Signature is not verified by this version, so it is refused");

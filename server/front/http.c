@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "server/front/gate.h"
+#include "server/front/head.h"
 #include "server/front/listener.h"
 #include "server/front/tls.h"
 #include "server/front/visitors.h"
@@ -16,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 
 /* Threads beyond the configured connections: they tell those that are too many so, instead of
@@ -106,6 +108,12 @@ static bool begins_well(SSL *session) {
             return isgraph((unsigned char)first);
         int why = SSL_get_error(session, n);
         ERR_clear_error();
+        if (SSL_get_shutdown(session) & SSL_RECEIVED_SHUTDOWN) {
+            /* The client has ended TLS and asked nothing. The library would wait for bytes that
+             * cannot come; so it sees the end at once. */
+            (void)shutdown(SSL_get_fd(session), SHUT_RD);
+            return false;
+        }
         struct pollfd p = {.fd = SSL_get_fd(session), .events = POLLIN};
         if (why != SSL_ERROR_WANT_READ || poll(&p, 1, VISITORS_FIRST_MS) <= 0)
             return false;
@@ -120,18 +128,29 @@ static int begin_connection(const struct mg_connection *connection, void **data)
     struct front_thread *thread = mg_get_thread_pointer(connection);
     *data = http;
     atomic_fetch_add(&http->open, 1);
+    if (thread)
+        thread->complained = false;
     if (thread && latest_session) {
         thread->socket = SSL_get_fd(latest_session);
+        thread->session = latest_session;
         thread->head_suspect = !thread->head_begin && !begins_well(latest_session);
     }
     return 0;
 }
 
+static void serve_left_over(struct mg_connection *connection, struct front_thread *thread);
+
 static void end_connection(const struct mg_connection *connection) {
     struct front_thread *thread = mg_get_thread_pointer(connection);
-    latest_session = NULL;
-    if (thread)
+    if (thread) {
+        /* Not of one whose handshake failed: what is told of its request is an earlier one's. The
+         * connection is the library's own object, shown to us as one that is not to be changed. */
+        if (mg_get_user_connection_data(connection))
+            serve_left_over((struct mg_connection *)(uintptr_t)connection, thread);
+        thread->session = NULL;
         thread->socket = -1;
+    }
+    latest_session = NULL;
     if (mg_get_user_connection_data(connection))
         atomic_fetch_sub(&http_of(connection)->open, 1);
 }
@@ -215,11 +234,11 @@ static bool request_line_intact(struct front_thread *thread, const struct mg_req
 /* What of the body came along with the head lies in the library's buffer, which outlives the
  * request: behind the empty line, as far as it was read. A connection that ends has no use for the
  * rest either. */
-static void wipe_body(const struct exchange *e, const struct mg_request_info *info) {
+static void wipe_body(const struct exchange *e, const struct screen_field *fields, size_t count) {
     uintptr_t buffer_end = e->thread->head_begin + HEAD_MAX;
-    if (!e->screen.content_length || info->num_headers < 1)
+    if (!e->screen.content_length || count < 1)
         return;
-    const char *last = info->http_headers[info->num_headers - 1].value;
+    const char *last = fields[count - 1].value;
     uint8_t *at = (uint8_t *)(uintptr_t)(last + strlen(last) + 4);
     if ((uintptr_t)at >= buffer_end)
         return;
@@ -268,32 +287,48 @@ static void count(const struct exchange *e) {
     counters_add(&e->thread->front->counters, &request);
 }
 
-static int handle(struct mg_connection *connection) {
+/* The headers as the library has split them; those of a method that it does not know it has left as
+ * they came. False where they are not understood. */
+static bool take_fields(const struct mg_request_info *info, struct screen_field *fields,
+                        size_t *count) {
+    if (info->num_headers < 1)
+        return head_split((char *)(uintptr_t)(info->http_version + strlen(info->http_version) + 2),
+                          fields, MG_MAX_HEADERS, count);
+    *count = (size_t)info->num_headers;
+    for (size_t i = 0; i < *count; i++)
+        fields[i] = (struct screen_field){info->http_headers[i].name, info->http_headers[i].value};
+    return headers_intact(info);
+}
+
+/* `ends`: the library closes the connection after this request, whatever becomes of it. */
+static int serve(struct mg_connection *connection, struct front_thread *thread, bool ends) {
     const struct mg_request_info *info = mg_get_request_info(connection);
-    struct front_thread *thread = mg_get_thread_pointer(connection);
     struct screen_field fields[MG_MAX_HEADERS];
-    if (!thread || !info->local_uri_raw) {
-        mg_disable_connection_keep_alive(connection);
-        return 503;
-    }
+    size_t field_count = 0;
     struct exchange e = {
         .thread = thread,
         .connection = connection,
         .method = info->request_method,
-        .path = info->local_uri_raw,
+        .path = info->request_uri,
         .query = info->query_string,
         .client = info->remote_addr,
         .payload = -1,
         .started_ns = exchange_now_ns(),
         .loopback = !info->is_ssl,
         .peer = visitors_peer(),
+        .close = ends,
     };
     visitors_asked();
-    size_t field_count = info->num_headers > 0 ? (size_t)info->num_headers : 0;
-    for (size_t i = 0; i < field_count; i++)
-        fields[i] = (struct screen_field){info->http_headers[i].name, info->http_headers[i].value};
     atomic_fetch_add(&thread->front->in_flight, 1);
-    bool intact = request_line_intact(thread, info) && headers_intact(info);
+    bool intact = request_line_intact(thread, info);
+    /* In this order: also of a head that is refused the keys are wiped. */
+    intact = take_fields(info, fields, &field_count) && intact;
+    if (ends) {
+        char *query = strchr(info->request_uri, '?');
+        if (query)
+            *query++ = '\0';
+        e.query = query;
+    }
     if (!turned_away(&e))
         gate_handle(&e, info->http_version, fields, field_count, intact);
     else
@@ -303,25 +338,62 @@ static int handle(struct mg_connection *connection) {
     if (e.close || !e.http_status)
         mg_disable_connection_keep_alive(connection);
     if (intact)
-        wipe_body(&e, info);
+        wipe_body(&e, fields, field_count);
     count(&e);
     atomic_fetch_sub(&thread->front->in_flight, 1);
     return e.http_status ? e.http_status : 500;
+}
+
+static int handle(struct mg_connection *connection) {
+    struct front_thread *thread = mg_get_thread_pointer(connection);
+    if (!thread) {
+        mg_disable_connection_keep_alive(connection);
+        return 503;
+    }
+    return serve(connection, thread, false);
+}
+
+/* A request whose target is no path of the library's own (`*`, or an address whose port is not the
+ * listener's) it neither hands on nor answers: it only ends the connection. Here is the last place
+ * where that request can still be read and answered. */
+static void serve_left_over(struct mg_connection *connection, struct front_thread *thread) {
+    const struct mg_request_info *info = mg_get_request_info(connection);
+    if (!thread->complained && info && info->request_uri && !info->local_uri_raw)
+        (void)serve(connection, thread, true);
+}
+
+/* A head that the library does not like for its method, its target or its lengths, but whose first
+ * line is whole: those we judge ourselves, behind the gate. */
+static bool whole_first_line(const struct mg_request_info *info, int status) {
+    static const char protocol[] = "HTTP/";
+    const size_t size = sizeof protocol - 1;
+    if ((status != 400 && status != 411) || !info->request_method || !info->request_uri ||
+        !info->http_version || info->num_headers < 0)
+        return false;
+    const char *version = info->http_version;
+    return (size_t)(version - info->request_method) > size &&
+           memcmp(version - size, protocol, size) == 0 &&
+           (strcmp(version, "1.1") == 0 || strcmp(version, "1.0") == 0);
 }
 
 /* The library's own complaints: a head that is malformed, too long or of another protocol. */
 static int answer_error(struct mg_connection *connection, int status, const char *message) {
     struct front_thread *thread = mg_get_thread_pointer(connection);
     char head[512], id[TRACE_ID_SIZE + 1] = "", parent[TRACE_PARENT_SIZE + 1] = "";
-    const char *text = "{\"error\":\"the request's head is malformed, its method unknown, or it is "
-                       "larger than " HEAD_MAX_TEXT " bytes\"}\n";
+    const char *text =
+        "{\"error\":\"the request's head is malformed, or it is larger than " HEAD_MAX_TEXT
+        " bytes\"}\n";
     const struct mg_request_info *info = mg_get_request_info(connection);
     (void)message;
+    if (thread)
+        thread->complained = true;
+    if (thread && info && whole_first_line(info, status)) {
+        (void)serve(connection, thread, true);
+        return 0;
+    }
     if (thread && info)
         gate_report_malformed(thread, info->remote_addr);
-    if (status == 411)
-        text = "{\"error\":\"Content-Length is not a number\"}\n";
-    else if (status == 505)
+    if (status == 505)
         text = "{\"error\":\"HTTP 1.1 is spoken here\"}\n";
     int code = status >= 500 && status != 505 ? 500 : 400;
     mg_disable_connection_keep_alive(connection);

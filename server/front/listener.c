@@ -3,10 +3,21 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
+
+#define END_STEPS 100 /* of a millisecond, for the accepting thread to take what is there */
+
+/* Those in place; set before anybody could ask for an end. */
+static struct {
+    int sockets[ROLE_LISTENERS_MAX + 1];
+    size_t count;
+} serving;
 
 void listener_ports(size_t count, bool plain, char out[LISTENER_PORTS_MAX]) {
     static const char one[] = "127.0.0.1:0s", bare[] = ",127.0.0.1:0";
@@ -67,6 +78,31 @@ enum status listener_replace(const struct listener_note *note, const int *socket
         if (dup3(sockets[i], places[i], O_CLOEXEC) != places[i])
             return status_fail(error, STATUS_INTERNAL, "a listening socket cannot be put in place");
         close(sockets[i]);
+        serving.sockets[i] = places[i];
+        serving.count = i + 1;
     }
     return STATUS_OK;
+}
+
+void listener_hurry(void) {
+    int seconds = 0;
+    for (size_t i = 0; i < serving.count; i++)
+        (void)setsockopt(serving.sockets[i], IPPROTO_TCP, TCP_DEFER_ACCEPT, &seconds,
+                         sizeof seconds);
+}
+
+void listener_end(void) {
+    int quiet = eventfd(0, EFD_CLOEXEC);
+    for (size_t i = 0; i < serving.count; i++) {
+        struct pollfd p = {.fd = serving.sockets[i], .events = POLLIN};
+        const struct timespec step = {.tv_nsec = 1000000};
+        for (int n = 0; n < END_STEPS && poll(&p, 1, 0) > 0; n++)
+            nanosleep(&step, NULL);
+        (void)shutdown(serving.sockets[i], SHUT_RDWR);
+        /* The accepting thread would find an ended socket readable, again and again. */
+        if (quiet >= 0)
+            (void)dup3(quiet, serving.sockets[i], O_CLOEXEC);
+    }
+    if (quiet >= 0)
+        close(quiet);
 }

@@ -5,7 +5,8 @@
  * listen do nothing at all: the policy answers them with success, and the socket, never bound and
  * unable to connect, only keeps the number.
  *
- * Threads: listener_note before the server starts, listener_replace right after. */
+ * Threads: listener_note before the server starts, listener_replace right after; the others
+ * after that, one thread. */
 #ifndef FRONT_LISTENER_H
 #define FRONT_LISTENER_H
 
@@ -32,5 +33,12 @@ void listener_note(struct listener_note *note);
  * STATUS_INTERNAL where there are not exactly as many. */
 MUST_USE enum status listener_replace(const struct listener_note *note, const int *sockets,
                                       size_t count, struct error *error);
+
+/* From now on a connection is accepted as soon as it is there, not with its first bytes: none is
+ * left for listener_end to reset because its client took a moment. */
+void listener_hurry(void);
+/* Refuse who comes from now on, at a moment when everyone who came is accepted (or after a tenth of
+ * a second). The socket itself ends, so it does for launch's descriptor too. */
+void listener_end(void);
 
 #endif

@@ -1,5 +1,7 @@
 #include "server/front/router.h"
 
+#include "server/front/head.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -60,8 +62,9 @@ static enum status split(const char *path, char text[ROUTER_PATH_MAX],
         if (!(last && size == 0) &&
             !decode_segment(at, size, text + used, ROUTER_PATH_MAX - used, &length))
             return status_fail(error, STATUS_INVALID,
-                               "the path is malformed: empty or dot segments, control characters "
-                               "and bad escapes are refused");
+                               "the path is malformed: what stands between its slashes is one or "
+                               "more printable ASCII characters, escaped or not, but no space, / "
+                               "or \\, and is neither . nor ..");
         if (n < SEGMENTS_MAX)
             segments[n++] = (struct segment){text + used, length};
         else
@@ -83,8 +86,10 @@ static bool take_name(const struct segment *segment, char out[NAME_MAX_LENGTH + 
     return true;
 }
 
+/* A name that cannot be one matches nothing; what it would have named is told in `misnamed`. */
 static bool pattern_matches(const char *pattern, const struct segment *segments, size_t count,
-                            struct route_match *match) {
+                            struct route_match *match, const char **misnamed) {
+    const char *wrong = NULL;
     size_t i = 0;
     for (const char *at = pattern; *at; i++) {
         at++; /* the slash */
@@ -93,13 +98,13 @@ static bool pattern_matches(const char *pattern, const struct segment *segments,
             return false;
         if (size == 3 && memcmp(at, "{m}", 3) == 0) {
             if (!take_name(&segments[i], match->model))
-                return false;
+                wrong = "the name of a model";
         } else if (size == 3 && memcmp(at, "{v}", 3) == 0) {
             if (!take_name(&segments[i], match->version))
-                return false;
+                wrong = "a version";
         } else if (size == 3 && memcmp(at, "{k}", 3) == 0) {
             if (!take_name(&segments[i], match->key))
-                return false;
+                wrong = "the id of a key";
         } else if (size == 3 && memcmp(at, "{r}", 3) == 0) {
             if (!segments[i].size)
                 return false;
@@ -108,7 +113,42 @@ static bool pattern_matches(const char *pattern, const struct segment *segments,
         }
         at += size;
     }
-    return i == count;
+    if (i != count)
+        return false;
+    if (wrong)
+        *misnamed = wrong;
+    return !wrong;
+}
+
+static void add_method(char allow[ROUTER_ALLOW_MAX], const char *method) {
+    size_t used = strlen(allow);
+    if (!strstr(allow, method))
+        snprintf(allow + used, ROUTER_ALLOW_MAX - used, used ? ", %s" : "%s", method);
+    /* Where GET is there, HEAD is (RFC 9110, section 9.1). */
+    if (strcmp(method, "GET") == 0)
+        add_method(allow, "HEAD");
+}
+
+static enum status no_such(const char *method, const char *path, const char *misnamed,
+                           const char allow[ROUTER_ALLOW_MAX], struct error *error) {
+    static const char *const known[] = {"GET",     "HEAD",    "POST",  "PUT",  "DELETE",
+                                        "CONNECT", "OPTIONS", "TRACE", "PATCH"};
+    bool is_known = false;
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        is_known = is_known || strcmp(method, known[i]) == 0;
+    if (!is_known)
+        return status_fail(error, STATUS_UNIMPLEMENTED, "the method %.32s is not known here",
+                           method);
+    if (path[0] != '/')
+        return status_fail(error, STATUS_METHOD, "the server's paths take %s", allow);
+    if (allow[0])
+        return status_fail(error, STATUS_METHOD, "this path takes %s", allow);
+    if (misnamed)
+        return status_fail(error, STATUS_NOT_FOUND,
+                           "there is nothing at this path: %s is a letter or digit, then up to "
+                           "%d letters, digits, '.', '_' and '-'",
+                           misnamed, NAME_MAX_LENGTH - 1);
+    return status_fail(error, STATUS_NOT_FOUND, "there is nothing at this path");
 }
 
 enum status router_match(const struct route *table, size_t count, const char *method,
@@ -116,26 +156,26 @@ enum status router_match(const struct route *table, size_t count, const char *me
     char text[ROUTER_PATH_MAX], allow[ROUTER_ALLOW_MAX] = "";
     struct segment segments[SEGMENTS_MAX];
     size_t segment_count = 0;
-    enum status status = split(path, text, segments, &segment_count, error);
+    const bool whole = strcmp(path, HEAD_WHOLE_SERVER) == 0;
+    const char *wanted = strcmp(method, "HEAD") == 0 ? "GET" : method, *misnamed = NULL;
+    enum status status = whole ? STATUS_OK : split(path, text, segments, &segment_count, error);
     if (status != STATUS_OK)
         return status;
     for (size_t i = 0; i < count; i++) {
         struct route_match found = {.route = &table[i]};
-        if (!pattern_matches(table[i].pattern, segments, segment_count, &found))
+        if (!whole &&
+            !pattern_matches(table[i].pattern, segments, segment_count, &found, &misnamed))
             continue;
-        if (strcmp(table[i].method, method) == 0) {
+        if (!whole && strcmp(table[i].method, wanted) == 0) {
             *match = found;
             return STATUS_OK;
         }
         /* Two patterns may match one path: /v2/models/stats is also a model's name. */
-        size_t used = strlen(allow);
-        if (strstr(allow, table[i].method))
-            continue;
-        snprintf(allow + used, sizeof allow - used, used ? ", %s" : "%s", table[i].method);
+        add_method(allow, table[i].method);
     }
     *match = (struct route_match){0};
-    if (!allow[0])
-        return status_fail(error, STATUS_NOT_FOUND, "there is nothing at this path");
-    memcpy(match->allow, allow, sizeof allow);
-    return status_fail(error, STATUS_METHOD, "this path takes %s", allow);
+    status = no_such(method, path, misnamed, allow, error);
+    if (status == STATUS_METHOD)
+        memcpy(match->allow, allow, sizeof allow);
+    return status;
 }

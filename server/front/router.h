@@ -3,7 +3,7 @@
  * A path is taken as it came over the wire, still percent-encoded. It must begin with `/` and hold
  * no empty segment, no dot segment (encoded or not), no `%00` or other control character, no bad
  * escape and nothing that is not ASCII: such a path is malformed (STATUS_INVALID), whatever it
- * would have meant. A trailing `/` is no route.
+ * would have meant. A trailing `/` is no route. HEAD is taken for GET, wherever that is.
  *
  * Threads: pure. Input: untrusted. */
 #ifndef FRONT_ROUTER_H
@@ -41,7 +41,9 @@ struct route_match {
 
 /* Find the route in `table`: the first that matches, so a literal segment stands before a name that
  * it could be taken for. STATUS_OK with match->route; STATUS_NOT_FOUND (no such path, or a
- * name that cannot be one); STATUS_METHOD with match->allow; STATUS_INVALID. */
+ * name that cannot be one); STATUS_METHOD with match->allow, for HEAD_WHOLE_SERVER of all routes;
+ * STATUS_UNIMPLEMENTED for a method that neither HTTP (RFC 9110, RFC 5789) nor the table knows, on
+ * whatever path; STATUS_INVALID. */
 MUST_USE enum status router_match(const struct route *table, size_t count, const char *method,
                                   const char *path, struct route_match *match, struct error *error);
 

@@ -150,7 +150,8 @@ static enum status take_framing(const char *method, const char *const found[FIEL
         screen->has_length = true;
     }
     /* A method that no path has gets its 401 or 405, whatever comes with it. */
-    if (screen->content_length && (strcmp(method, "GET") == 0 || strcmp(method, "DELETE") == 0))
+    if (screen->content_length && (strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0 ||
+                                   strcmp(method, "DELETE") == 0))
         return status_fail(error, STATUS_INVALID, "%.16s takes no body", method);
     if (found[EXPECT]) {
         if (strcasecmp(found[EXPECT], "100-continue") != 0)
@@ -244,4 +245,16 @@ enum status screen_headers(const char *method, const char *version,
     s.tracestate = screen->tracestate;
     *screen = s;
     return STATUS_OK;
+}
+
+bool screen_type_known(const char *type) {
+    static const char *const known[] = {SCREEN_TYPE_JSON, SCREEN_TYPE_BYTES, SCREEN_TYPE_FORM,
+                                        SCREEN_TYPE_TEXT};
+    if (!type)
+        return true;
+    size_t size = strcspn(type, "; \t"); /* parameters change nothing */
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (strlen(known[i]) == size && strncasecmp(type, known[i], size) == 0)
+            return true;
+    return false;
 }

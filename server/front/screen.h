@@ -20,6 +20,14 @@
 
 #define SCREEN_HEADERS_MAX 60
 #define SCREEN_TRACEPARENT_SIZE TRACE_PARENT_SIZE
+/* What a body may be called. The first two fit; the other two are what programs write by themselves
+ * where nobody has told them: curl the one, Triton's asyncio client the other. */
+#define SCREEN_TYPE_JSON "application/json"
+#define SCREEN_TYPE_BYTES "application/octet-stream"
+#define SCREEN_TYPE_FORM "application/x-www-form-urlencoded"
+#define SCREEN_TYPE_TEXT "text/plain"
+#define SCREEN_TYPES                                                                               \
+    SCREEN_TYPE_JSON ", " SCREEN_TYPE_BYTES ", " SCREEN_TYPE_FORM ", " SCREEN_TYPE_TEXT
 
 struct screen_field {
     const char *name, *value;
@@ -52,5 +60,9 @@ struct screen {
 MUST_USE enum status screen_headers(const char *method, const char *version,
                                     const struct screen_field *fields, size_t count,
                                     struct screen *screen, struct error *error);
+
+/* Is this Content-Type (NULL: none) one of SCREEN_TYPES, with any parameters? What the body is, its
+ * route and its lengths decide; another type says that the client meant something else. */
+bool screen_type_known(const char *type);
 
 #endif

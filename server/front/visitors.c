@@ -149,6 +149,15 @@ static void *watch(void *context) {
     return NULL;
 }
 
+size_t visitors_waiting(void) {
+    size_t count = 0;
+    pthread_mutex_lock(&visitors.lock);
+    for (const struct visitor *v = visitors.first; v; v = v->next)
+        count += v->until_ms != 0;
+    pthread_mutex_unlock(&visitors.lock);
+    return count;
+}
+
 bool visitors_too_many(void) {
     return !mine || mine->too_many;
 }

@@ -19,6 +19,7 @@
 
 #include <openssl/ssl.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define VISITORS_FIRST_MS 5000 /* for handshake and head of the first request */
@@ -37,6 +38,9 @@ MUST_USE enum status visitors_watch(SSL_CTX *tls, struct sources *sources,
                                     struct refusals *refusals, struct error *error);
 /* Watch those of another context too, which takes over handshakes that the first began. */
 void visitors_attach(SSL_CTX *tls);
+
+/* Connections whose first request has not arrived. */
+size_t visitors_waiting(void);
 
 /* The connection whose handshake this thread has just done: its first request is here. True where
  * its source has more than its share. */

@@ -16,7 +16,8 @@ from harness import ALL_SCOPES, Server, tensor
 PATTERN = bytes(range(1, 33))
 QUESTION = {"inputs": [tensor("x", [1, 4], [1.0] * 4)]}
 VALUES = {"model": "m", "version": "1", "region": "r", "key": "aaaaaaaaaaaa"}
-UNOFFERED = ("GET", "PUT", "POST", "DELETE", "PATCH", "OPTIONS", "HEAD")
+UNOFFERED = ("GET", "PUT", "POST", "DELETE", "PATCH", "OPTIONS", "HEAD", "TRACE", "CONNECT",
+             "PROPFIND", "BREW", "get")
 ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
 
 SAMPLES = 250  # of each of two questions
@@ -127,7 +128,7 @@ class Gate(unittest.TestCase):
         expected = None
         for path, route in paths.items():
             for method in UNOFFERED:
-                if (method, path) in opened:
+                if (method.replace("HEAD", "GET"), path) in opened:
                     self.assertEqual(self.ask(method, path, None).status, 200, (method, path))
                     continue
                 answer = self.ask(method, route.at(**VALUES), None)
@@ -137,9 +138,50 @@ class Gate(unittest.TestCase):
                     if method != "HEAD":
                         expected = expected or answer.body
                         self.assertEqual(answer.body, expected)
-        for path in ("/", "/nowhere", "/v2/models/m/nothing", "/v2/models/nobody", "/v3"):
+        for path in ("/", "/nowhere", "/v2/models/m/nothing", "/v2/models/nobody", "/v3",
+                     "/v2/models/-", "https://x/v2", "https://x/nowhere"):
             answer = self.ask("GET", path, None)
             self.assertEqual((answer.status, answer.body), (401, expected), path)
+        for method, target in (("OPTIONS", "*"), ("CONNECT", "x:443"), ("BREW", "/nowhere")):
+            answer = self.ask(method, target, None)
+            self.assertEqual((answer.status, answer.body), (401, expected), (method, target))
+
+    def test_other_methods(self):
+        """With a key: the methods that a path has, or that there is no such method; never the
+        route's own answer."""
+        paths = {}
+        for route in self.routes:
+            paths.setdefault(route.path, (route, set()))[1].add(route.method)
+        for path, (route, offered) in paths.items():
+            if "GET" in offered:
+                offered.add("HEAD")
+            for method in UNOFFERED:
+                if method in offered or method == "CONNECT":  # whose target is no path
+                    continue
+                answer = self.ask(method, route.at(**VALUES), "acme")
+                with self.subTest(f"{method} {path}"):
+                    if method in ("PROPFIND", "BREW", "get"):
+                        self.assertEqual((answer.status, answer.error),
+                                         (501, f"the method {method} is not known here"))
+                        continue
+                    self.assertEqual(answer.status, 405, answer)
+                    allow = answer.headers["Allow"].split(", ")
+                    # Two of our paths may be one to the server: /v2/models/stats is a name, too.
+                    self.assertLessEqual(offered, set(allow))
+                    self.assertNotIn(method, allow)
+
+    def test_head_is_get_without_the_body(self):
+        for route in self.routes:
+            if route.method != "GET":
+                continue
+            path = route.at(**VALUES)
+            got, head = (self.ask(method, path, "acme") for method in ("GET", "HEAD"))
+            with self.subTest(path):
+                self.assertEqual((head.status, head.body), (got.status, b""))
+                for name in ("Content-Type", "Allow", "Connection"):
+                    self.assertEqual(head.headers.get(name), got.headers.get(name), name)
+                if route.scope == "none":
+                    self.assertEqual(head.headers["Content-Length"], str(len(got.body)))
 
     def test_bad_keys(self):
         """One answer to them all: nobody learns what is wrong with a key."""

@@ -314,6 +314,54 @@ class Drain(unittest.TestCase):
         self.assertEqual(server.process.wait(20), 0)
         self.assertLess(time.monotonic() - began, 20)
 
+    def last_moments(self, server, pause, outcomes):
+        """Connects anew all the time; says what became of each that got through."""
+        context = anything()
+        while True:
+            try:
+                plain = socket.create_connection(("127.0.0.1", server.port), timeout=10)
+            except OSError:
+                return  # nobody is there any more
+            try:
+                with context.wrap_socket(plain) as tls:
+                    tls.sendall(b"GET /v2 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer "
+                                + server.keys["acme"].encode() + b"\r\n\r\n")
+                    answer = http.client.HTTPResponse(tls)
+                    answer.begin()
+                    answer.read()
+                    outcomes.append((answer.status, answer.headers["Connection"]))
+            except OSError as e:
+                outcomes.append(repr(e))
+            except http.client.HTTPException as e:
+                outcomes.append(repr(e))
+            time.sleep(pause)
+
+    def test_who_connects_in_the_last_moments_is_told(self):
+        """Some ask so rarely that the server takes it for quiet, others so often that it never is:
+        everyone gets an answer, or is not let in at all."""
+        for pause, clients in ((0.3, 2), (0.0, 6)):
+            with self.subTest(pause):
+                server = Server("drain:\n  time_ms: 2500\n")
+                self.addCleanup(server.close)
+                server.start()
+                server.tenant("acme")
+                outcomes = []
+                threads = [threading.Thread(target=self.last_moments,
+                                            args=(server, pause, outcomes)) for _ in range(clients)]
+                for thread in threads:
+                    thread.start()
+                time.sleep(0.3)
+                server.process.send_signal(signal.SIGTERM)
+                self.assertEqual(server.process.wait(20), 0)
+                for thread in threads:
+                    thread.join(30)
+                told = [o for o in outcomes if o == (503, "close")]
+                wrong = [o for o in outcomes if o not in ((200, "keep-alive"), (200, "close"),
+                                                          (503, "close"))]
+                self.assertEqual(wrong, [])
+                self.assertTrue(told or pause, "nobody was told")
+                self.assertGreater(len(outcomes), clients)
+
     def test_it_ends_within_its_time(self):
         server, _ = self.slow_server("drain:\n  time_ms: 1000\n")
         # A body that never comes keeps a request under way.

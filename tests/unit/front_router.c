@@ -1,4 +1,5 @@
 /* The front's screens: paths, headers, and the outline of an upload. */
+#include "server/front/head.h"
 #include "server/front/refusals.h"
 #include "server/front/router.h"
 #include "server/front/screen.h"
@@ -62,7 +63,7 @@ Test(front_router, malformed_paths_are_refused) {
     static const char *const bad[] = {
         "",
         "v2",
-        "*",
+        "**",
         "//v2",
         "/v2//models",
         "/v2/.",
@@ -97,7 +98,138 @@ Test(front_router, a_wrong_method_is_told_the_right_ones) {
     cr_assert_eq(match("GET", "/v2/repository/models/a/versions/1", &m), STATUS_METHOD);
     cr_expect_str_eq(m.allow, "PUT, DELETE");
     cr_expect_null(m.route);
-    cr_expect_eq(match("get", "/v2", &m), STATUS_METHOD);
+    cr_expect_eq(match("TRACE", "/v2", &m), STATUS_METHOD);
+    cr_expect_str_eq(m.allow, "GET, HEAD");
+    cr_expect_eq(match("OPTIONS", "*", &m), STATUS_METHOD);
+    cr_expect_str_eq(m.allow, "GET, HEAD, POST, PUT, DELETE");
+    cr_expect_eq(match("GET", "*", &m), STATUS_METHOD);
+    cr_expect_null(m.route);
+}
+
+Test(front_router, a_method_that_nobody_knows) {
+    struct route_match m;
+    static const char *const methods[] = {"get", "BREW", "PROPFIND", "", "GETT"};
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
+        cr_expect_eq(match(methods[i], "/v2", &m), STATUS_UNIMPLEMENTED, "%s", methods[i]);
+        cr_expect_eq(match(methods[i], "/nowhere", &m), STATUS_UNIMPLEMENTED, "%s", methods[i]);
+        cr_expect_str_empty(m.allow);
+    }
+}
+
+Test(front_router, head_is_get) {
+    struct route_match m;
+    cr_assert_eq(match("HEAD", "/v2/models/a", &m), STATUS_OK);
+    cr_expect_eq(m.route, &table[1]);
+    cr_expect_eq(match("HEAD", "/v2/models/a/infer", &m), STATUS_METHOD);
+    cr_expect_str_eq(m.allow, "POST");
+}
+
+Test(front_router, names_that_are_none_are_told_the_rule) {
+    struct error why = {0};
+    struct route_match m;
+    static const struct {
+        const char *path, *what;
+    } cases[] = {
+        {"/v2/models/-a", ": the name of a model is a letter or digit, then up to 63"},
+        {"/v2/models/a/versions/", ": a version is a letter or digit, then up to 63"},
+        {"/v2/models/-a/nothing", "there is nothing at this path"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        cr_expect_eq(
+            router_match(table, sizeof table / sizeof *table, "GET", cases[i].path, &m, &why),
+            STATUS_NOT_FOUND);
+        cr_expect(strstr(why.message, cases[i].what), "%s", why.message);
+        cr_expect_eq(!strchr(why.message, ':'), cases[i].what[0] != ':', "%s", why.message);
+    }
+}
+
+/* --- what the library leaves --------------------------------------------------------------- */
+
+Test(front_head, targets) {
+    static const struct {
+        const char *method, *target, *path; /* NULL: refused */
+        bool plain;
+    } cases[] = {
+        {"GET", "https://h/v2", "/v2", false},
+        {"GET", "HTTPS://h:8443/v2/", "/v2/", false},
+        {"GET", "https://[::1]:8443/v2", "/v2", false},
+        {"GET", "https://h", "/", false},
+        {"GET", "https://h//v2", "//v2", false},
+        {"GET", "http://h/metrics", "/metrics", true},
+        {"OPTIONS", "*", "*", false},
+        {"CONNECT", "h:443", "*", false},
+        {"GET", "*", NULL, false},
+        {"OPTIONS", "**", NULL, false},
+        {"CONNECT", "h/x", NULL, false},
+        {"CONNECT", "", NULL, false},
+        {"GET", "", NULL, false},
+        {"GET", "v2", NULL, false},
+        {"GET", "http://h/v2", NULL, false},
+        {"GET", "https://h/v2", NULL, true},
+        {"GET", "ws://h/v2", NULL, false},
+        {"GET", "https:/h/v2", NULL, false},
+        {"GET", "https:///v2", NULL, false},
+        {"GET", "https://", NULL, false},
+        {"GET", "https://:443/v2", NULL, false},
+        {"GET", "https://u:p@h/v2", NULL, false},
+        {"GET", "https://h\\@i/v2", NULL, false},
+        {"GET", "https://h\x80/v2", NULL, false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const char *path = "untouched";
+        struct error why = {0};
+        enum status status =
+            head_target(cases[i].method, cases[i].target, !cases[i].plain, &path, &why);
+        cr_expect_eq(status, cases[i].path ? STATUS_OK : STATUS_INVALID, "%s", cases[i].target);
+        cr_expect_str_eq(path, cases[i].path ? cases[i].path : "untouched", "%s", cases[i].target);
+    }
+}
+
+/* As the library leaves it: the last LF is a zero. */
+static bool splits(const char *lines, size_t room, struct screen_field *fields, size_t *count) {
+    static char text[256];
+    snprintf(text, sizeof text, "%s", lines);
+    return head_split(text, fields, room, count);
+}
+
+Test(front_head, lines) {
+    struct screen_field f[3];
+    size_t count = 9;
+    cr_assert(splits("A:b\r\nC-d: \t e f \r\nG:\r\n\r", 3, f, &count));
+    cr_expect_eq(count, 3);
+    cr_expect_str_eq(f[0].name, "A");
+    cr_expect_str_eq(f[0].value, "b");
+    cr_expect_str_eq(f[1].name, "C-d");
+    cr_expect_str_eq(f[1].value, "e f ");
+    cr_expect_str_eq(f[2].value, "");
+    cr_assert(splits("", 3, f, &count));
+    cr_expect_eq(count, 0);
+    static const char *const bad[] = {"A\r\nB:c\r\n\r", "A:b\r\n c\r\n\r", "A:b",
+                                      "A:b\r",          "A:b\rc\r\n\r",    "A:b\r\n\n",
+                                      "A:b\r\nC",       "\r\nA:b\r\n\r"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        count = 9;
+        cr_expect_not(splits(bad[i], 3, f, &count) && count == 9, "%s", bad[i]);
+        cr_expect_eq(count, 9, "%s", bad[i]);
+    }
+    cr_expect_not(splits("A:b\r\nA:b\r\nA:b\r\nA:b\r\n\r", 3, f, &count));
+}
+
+Test(front_screen, types_of_bodies) {
+    static const char *const good[] = {"application/json", "Application/JSON; charset=utf-8",
+                                       "application/octet-stream",
+                                       "application/x-www-form-urlencoded", "text/plain;x=y"};
+    static const char *const bad[] = {"",
+                                      "text/xml",
+                                      "application/jsonx",
+                                      "application",
+                                      "application/json,text/plain",
+                                      "multipart/form-data; b=x"};
+    cr_expect(screen_type_known(NULL));
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+        cr_expect(screen_type_known(good[i]), "%s", good[i]);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        cr_expect_not(screen_type_known(bad[i]), "%s", bad[i]);
 }
 
 /* --- headers ------------------------------------------------------------------------------- */

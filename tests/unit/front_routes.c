@@ -116,9 +116,9 @@ Test(front_routes, literals_come_before_names) {
     cr_assert_eq(routes_match("GET", "/v2/models/stats/versions/1", &m, &error), STATUS_OK);
     cr_expect_str_eq(m.model, "stats");
     cr_assert_eq(routes_match("POST", "/v2/models/stats", &m, &error), STATUS_METHOD);
-    cr_expect_str_eq(m.allow, "GET");
+    cr_expect_str_eq(m.allow, "GET, HEAD");
     cr_assert_eq(routes_match("DELETE", "/v1/keys", &m, &error), STATUS_METHOD);
-    cr_expect_str_eq(m.allow, "GET, POST");
+    cr_expect_str_eq(m.allow, "GET, HEAD, POST");
     cr_assert_eq(routes_match("DELETE", "/v1/keys/abcdefghijkl", &m, &error), STATUS_OK);
     cr_expect_str_eq(m.key, "abcdefghijkl");
     cr_expect_eq(routes_match("GET", "/v1/keys/a!b", &m, &error), STATUS_NOT_FOUND);

@@ -99,7 +99,7 @@ Test(front_service, with_a_key_the_routes_answer) {
     cr_expect_eq(fixture_ledger.action, ACTION_UNROUTED);
     cr_expect_eq(fixture_ledger.outcome, STATUS_NOT_FOUND);
     cr_expect_eq(ask("DELETE /v2 HTTP/1.1\r\n" HOST KEY "\r\n"), 405);
-    cr_expect(says("Allow: GET\r\n"));
+    cr_expect(says("Allow: GET, HEAD\r\n"));
     cr_expect_eq(fixture_ledger.admitted, fixture_ledger.performed + fixture_ledger.settled,
                  "a ticket is left open");
     cr_expect_not(fixture_ledger.channel_blocks);

@@ -85,3 +85,32 @@ const struct cli_command audit_command = {
     .example = "audit list --tenant acme --limit 20",
     .run = list,
 };
+
+static const struct output_field rotated[] = {{"rotated", "rotated", OUTPUT_TIME}};
+
+static enum status rotate(struct cli *cli, struct error *error) {
+    struct connection *connection = NULL;
+    json_t *result = NULL;
+    enum status status = connection_open(cli, &connection, error);
+    if (status == STATUS_OK)
+        status = connection_call(connection, json_pack("{s:s}", "command", "client-key.rotate"),
+                                 &result, error);
+    connection_close(connection);
+    if (status == STATUS_OK)
+        status = output_facts(cli, result, rotated, 1, error);
+    json_decref(result);
+    return status;
+}
+
+const struct cli_command audit_key_command = {
+    .name = "audit rotate-client-key",
+    .positional = "",
+    .summary = "hash clients' addresses under a new key from now on",
+    .help =
+        "Records stay as they are. The key that their hashes were made with is overwritten in the\n"
+        "store, so nobody can try addresses against them any more, and an address has another\n"
+        "hash from now on: what it did before and after cannot be told to be one client's. For\n"
+        "root and the server's user; it is recorded as client-key.rotate.",
+    .example = "audit rotate-client-key",
+    .run = rotate,
+};

@@ -55,6 +55,7 @@ const struct commands *commands_all(void) {
     add(&all, &inspect_command, 1);
     add(&all, &run_command, 1);
     add(&all, &audit_command, 1);
+    add(&all, &audit_key_command, 1);
     add(&all, &usage_command, 1);
     add(&all, &doctor_command, 1);
     add(&all, &verify_command, 1);

@@ -21,7 +21,7 @@ extern const struct cli_command seal_command;
 extern const struct cli_command upload_command;
 extern const struct cli_command inspect_command;
 extern const struct cli_command run_command;
-extern const struct cli_command audit_command;
+extern const struct cli_command audit_command, audit_key_command;
 extern const struct cli_command usage_command;
 extern const struct cli_command doctor_command;
 extern const struct cli_command verify_command;

@@ -175,6 +175,21 @@ static enum status fill(const struct config_yaml *yaml, const char *folder, stru
     return STATUS_OK;
 }
 
+/* libcyaml reads numbers as strtoull does: "1.5" is 1 for it. config_faults does not. */
+struct config_fault_first {
+    unsigned line;
+    char message[ERROR_MESSAGE_MAX / 2];
+};
+
+static void keep_first(void *context, unsigned line, unsigned column, const char *message) {
+    struct config_fault_first *first = context;
+    (void)column;
+    if (first->line)
+        return;
+    first->line = line;
+    snprintf(first->message, sizeof first->message, "%s", message);
+}
+
 enum status config_parse(const void *bytes, size_t size, const char *folder, struct config *config,
                          struct error *error) {
     struct config_report report = {0};
@@ -197,10 +212,14 @@ enum status config_parse(const void *bytes, size_t size, const char *folder, str
         goto out;
     }
     status = fill(yaml ? yaml : &(struct config_yaml){0}, folder, &filled, &wrong, error);
-    if (status == STATUS_OK) {
+    struct config_fault_first first = {0};
+    if (status == STATUS_OK && config_faults(bytes, size, keep_first, &first) > 0) {
+        status = status_fail(error, STATUS_INVALID, "the configuration is wrong: line %u: %s",
+                             first.line, first.message);
+    } else if (status == STATUS_OK) {
         *config = filled;
     } else {
-        unsigned line = config_place_line(bytes, size, wrong);
+        unsigned line = config_place_line(bytes, size, wrong, NULL);
         status = line ? status_prefix(error, "the configuration is wrong: line %u: ", line)
                       : status_prefix(error, "the configuration is wrong: ");
     }
@@ -261,12 +280,22 @@ enum status config_load(const char *path, struct config *config, struct error *e
     return status;
 }
 
-unsigned config_line(const char *path, const char *setting) {
+size_t config_survey(const char *path, config_fault *say, void *context) {
     char real[PATH_MAX], *bytes = NULL;
     size_t size = 0;
     if (read_file(path, real, &bytes, &size, NULL) != STATUS_OK)
         return 0;
-    unsigned line = config_place_line(bytes, size, setting);
+    size_t count = size > CONFIG_BYTES_MAX ? 0 : config_faults(bytes, size, say, context);
+    free(bytes);
+    return count;
+}
+
+unsigned config_line(const char *path, const char *setting, unsigned *column) {
+    char real[PATH_MAX], *bytes = NULL;
+    size_t size = 0;
+    if (read_file(path, real, &bytes, &size, NULL) != STATUS_OK)
+        return 0;
+    unsigned line = config_place_line(bytes, size, setting, column);
     free(bytes);
     return line;
 }

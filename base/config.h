@@ -7,6 +7,7 @@
 #ifndef BASE_CONFIG_H
 #define BASE_CONFIG_H
 
+#include "base/config_faults.h"
 #include "base/status.h"
 
 #include <stdbool.h>
@@ -35,6 +36,10 @@ struct config {
     char admin_group[CONFIG_NAME_MAX];       /* "": none */
     char metrics_listen[CONFIG_ADDRESS_MAX]; /* loopback; "": none */
     uint32_t user_base;
+
+    struct {
+        bool plain_failures;
+    } audit;
 
     struct {
         uint32_t threads;
@@ -72,8 +77,12 @@ MUST_USE enum status config_load(const char *path, struct config *config, struct
 MUST_USE enum status config_address(const char *address, char *host, size_t host_size,
                                     uint16_t *port, struct error *error);
 
-/* Line of the file at `path` on which a setting ("tls.key") stands; 0 where it stands in none, or
- * the file cannot be read. */
-unsigned config_line(const char *path, const char *setting);
+/* Line of the file at `path` on which a setting ("tls.key") stands, and its column; 0 where it
+ * stands in none, or the file cannot be read. */
+unsigned config_line(const char *path, const char *setting, unsigned *column);
+
+/* How many faults the text of the file at `path` has, each told to `say` (base/config_faults.h); 0
+ * where it cannot be read, which config_load says better. */
+size_t config_survey(const char *path, config_fault *say, void *context);
 
 #endif

@@ -10,7 +10,7 @@ struct walk {
     unsigned depth;
     bool key;    /* what comes next at this depth is a key */
     bool inside; /* of the setting's group */
-    unsigned line;
+    unsigned line, column;
     bool value; /* the next event is the setting's value */
     struct config_place place;
 };
@@ -27,6 +27,7 @@ static void at_scalar(struct walk *w, const yaml_event_t *event) {
     if ((top && !w->group) || second)
         if (is_text(event, name, strlen(name))) {
             w->line = (unsigned)event->start_mark.line + 1;
+            w->column = (unsigned)event->start_mark.column + 1;
             w->value = true;
         }
     if (w->depth <= 2)
@@ -77,8 +78,11 @@ static struct walk find(const void *bytes, size_t size, const char *setting) {
     return walk;
 }
 
-unsigned config_place_line(const void *bytes, size_t size, const char *setting) {
-    return find(bytes, size, setting).line;
+unsigned config_place_line(const void *bytes, size_t size, const char *setting, unsigned *column) {
+    const struct walk walk = find(bytes, size, setting);
+    if (column && walk.line)
+        *column = walk.column;
+    return walk.line;
 }
 
 struct config_place config_place_value(const void *bytes, size_t size, const char *setting) {

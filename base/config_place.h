@@ -11,7 +11,8 @@ struct config_place {
 
 /* Where the value of the key stands (named as below). */
 struct config_place config_place_value(const void *bytes, size_t size, const char *setting);
-/* Line, from 1, of the key `name` ("data") or `group.name` ("tls.key"); 0 where there is none. */
-unsigned config_place_line(const void *bytes, size_t size, const char *setting);
+/* Line, from 1, of the key `name` ("data") or `group.name` ("tls.key"); 0 where there is none.
+ * *column, unless NULL, becomes its column, from 1. */
+unsigned config_place_line(const void *bytes, size_t size, const char *setting, unsigned *column);
 
 #endif

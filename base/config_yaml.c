@@ -21,6 +21,10 @@ static const cyaml_schema_field_t admin_fields[] = {PATH_FIELD(admin, socket),
 static const cyaml_schema_field_t metrics_fields[] = {PATH_FIELD(metrics, listen), CYAML_FIELD_END};
 /* libcyaml's own boolean takes every word that it does not know for true. */
 static const cyaml_strval_t truths[] = {{"true", true}, {"false", false}};
+static const cyaml_schema_field_t audit_fields[] = {
+    CYAML_FIELD_ENUM_PTR("plain_failures", OPTIONAL | CYAML_FLAG_STRICT, struct config_yaml_audit,
+                         plain_failures, truths, sizeof truths / sizeof truths[0]),
+    CYAML_FIELD_END};
 static const cyaml_schema_field_t worker_fields[] = {
     NUMBER_FIELD(worker, threads), NUMBER_FIELD(worker, slots), NUMBER_FIELD(worker, memory_mib),
     CYAML_FIELD_ENUM_PTR("allow_unlocked_memory", OPTIONAL | CYAML_FLAG_STRICT,
@@ -50,6 +54,7 @@ static const cyaml_schema_field_t config_fields[] = {
     GROUP(signing),
     GROUP(admin),
     GROUP(metrics),
+    GROUP(audit),
     GROUP(worker),
     GROUP(limits),
     GROUP(drain),

@@ -24,6 +24,9 @@ struct config_yaml_admin {
 struct config_yaml_metrics {
     char *listen;
 };
+struct config_yaml_audit {
+    bool *plain_failures;
+};
 struct config_yaml_worker {
     uint32_t *threads, *slots, *memory_mib;
     bool *allow_unlocked_memory;
@@ -46,6 +49,7 @@ struct config_yaml {
     struct config_yaml_signing *signing;
     struct config_yaml_admin *admin;
     struct config_yaml_metrics *metrics;
+    struct config_yaml_audit *audit;
     struct config_yaml_worker *worker;
     struct config_yaml_limits *limits;
     struct config_yaml_drain *drain;

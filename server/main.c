@@ -216,6 +216,8 @@ int main(int argc, char **argv) {
     if (role)
         return run_role(role, worker);
     log_start("launch", LOG_INFO);
+    if (check && check_text(path) > 0)
+        return status_exit(STATUS_INVALID);
     if (config_load(path, &config, &error) != STATUS_OK) {
         fprintf(stderr, "strongroomd: %s\n", error.message);
         return status_exit(error.status);

@@ -44,6 +44,8 @@ struct store_backend {
                                  struct error *error);
     enum status (*secret)(struct store *store, const char *name, const uint8_t *fresh,
                           uint8_t *kept, struct error *error);
+    enum status (*secret_replace)(struct store *store, const char *name, const uint8_t *fresh,
+                                  struct audit_record *record, struct error *error);
 
     enum status (*key_create)(struct store *store, const struct store_key *key,
                               struct audit_record *record, struct error *error);

@@ -70,6 +70,11 @@ enum status store_open(const char *dir, struct store **store, struct error *erro
     return db_open(dir, store, error);
 }
 
+enum status store_inspect(const char *dir, bool *running, struct store **store,
+                          struct error *error) {
+    return db_inspect(dir, running, store, error);
+}
+
 enum status store_open_memory(const struct store_meta *meta, struct store **store,
                               struct error *error) {
     enum status status = check_meta(meta, error);
@@ -223,6 +228,18 @@ enum status store_secret(struct store *store, const char *name,
     if (status != STATUS_OK)
         return status;
     return leave_read(store, store->backend->secret(store, name, fresh, kept, error));
+}
+
+enum status store_secret_replace(struct store *store, const char *name,
+                                 const uint8_t fresh[STORE_SECRET_SIZE],
+                                 struct audit_record *record, struct error *error) {
+    enum status status = check_name("secret", name, error);
+    if (status == STATUS_OK)
+        status = enter(store, true, record, error);
+    if (status != STATUS_OK)
+        return status;
+    return leave_change(store, store->backend->secret_replace(store, name, fresh, record, error),
+                        record);
 }
 
 enum status store_key_create(struct store *store, const struct store_key *key,

@@ -41,6 +41,13 @@ MUST_USE enum status store_create(const char *dir, const struct store_meta *meta
  * STATUS_CONFLICT "the store is in use by a running server" where another process or handle has
  * the lock, or where the store is of a newer version; STATUS_NOT_FOUND where there is none. */
 MUST_USE enum status store_open(const char *dir, struct store **store, struct error *error);
+/* Look at the store in `dir` and change nothing in it: its form and its integrity are checked. A
+ * reader, as below, but without a writer; it holds the writer's lock, so that no server starts
+ * meanwhile. STATUS_CONFLICT where one runs (*running then is true) or the store is of a newer
+ * version, STATUS_INTERNAL where it is damaged, STATUS_NOT_FOUND where there is none. Of a store of
+ * an older version only the version may be asked for: the next start brings it up to date. */
+MUST_USE enum status store_inspect(const char *dir, bool *running, struct store **store,
+                                   struct error *error);
 /* A store of the same behaviour that lives as long as its handles, for tests and trials. */
 MUST_USE enum status store_open_memory(const struct store_meta *meta, struct store **store,
                                        struct error *error);
@@ -106,6 +113,12 @@ MUST_USE enum status store_policy_delete(struct store *store, const char *name,
 MUST_USE enum status store_secret(struct store *store, const char *name,
                                   const uint8_t fresh[STORE_SECRET_SIZE],
                                   uint8_t kept[STORE_SECRET_SIZE], struct error *error);
+
+/* Put `fresh` in the place of the secret of that name, or where there is none yet. What was there
+ * is overwritten in the store. */
+MUST_USE enum status store_secret_replace(struct store *store, const char *name,
+                                          const uint8_t fresh[STORE_SECRET_SIZE],
+                                          struct audit_record *record, struct error *error);
 
 /* ---- keys ---- */
 

@@ -40,6 +40,7 @@ static const struct command commands[] = {
     {"operator.create", handlers_operator_create, {"id", "hash", "scopes", "label", "expires"}},
     {"operator.list", handlers_operator_list, {NULL}},
     {"operator.revoke", handlers_operator_revoke, {"id"}},
+    {"client-key.rotate", handlers_client_key_rotate, {NULL}},
     {"status", handlers_status, {NULL}},
 };
 

@@ -29,6 +29,7 @@
  *   operator.create id, hash (hex), scopes ("a,b"), [label], [expires (integer)] -> operator's key
  *   operator.list                                            -> {"keys": [operator's key]}
  *   operator.revoke id                                       -> operator's key
+ *   client-key.rotate                                        -> {"rotated": time (integer)}
  *   status                                                   -> facts about the store
  *
  * Every act that changes something is recorded in the audit log in the transaction of the act, with
@@ -55,6 +56,9 @@
 #define TENANCY_RESPONSE_MAX (16 * 1024 * 1024)
 #define TENANCY_AUDIT_LIMIT_MAX 1000
 
+/* The store's name for the key that clients' addresses are hashed under. */
+#define TENANCY_CLIENT_KEY "client"
+
 enum tenancy_event {
     TENANCY_TENANT_CREATED,
     TENANCY_TENANT_ENABLED,
@@ -65,7 +69,8 @@ enum tenancy_event {
     TENANCY_MODEL_REMOVED,        /* it is to be unloaded */
     TENANCY_OPERATOR_KEY_CREATED, /* of no tenant */
     TENANCY_OPERATOR_KEY_REVOKED,
-    TENANCY_POLICY_CHANGED, /* of one tenant, or (tenant 0) of whoever has it */
+    TENANCY_CLIENT_KEY_CHANGED, /* what addresses are hashed under */
+    TENANCY_POLICY_CHANGED,     /* of one tenant, or (tenant 0) of whoever has it */
 };
 
 struct tenancy_change {
@@ -74,6 +79,7 @@ struct tenancy_change {
     const char *tenant_uid; /* borrowed for the call */
     const char *key;        /* key id of the key events, else NULL */
     int64_t model;          /* row id of the model events, else 0 */
+    const uint8_t *secret;  /* STORE_SECRET_SIZE bytes of the new client key, else NULL */
 };
 
 struct tenancy_hooks {

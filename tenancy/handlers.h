@@ -13,7 +13,7 @@ handlers_function handlers_tenant_create, handlers_tenant_list, handlers_tenant_
     handlers_tenant_disable, handlers_tenant_enable, handlers_tenant_delete;
 handlers_function handlers_key_create, handlers_key_list, handlers_key_revoke;
 handlers_function handlers_model_list, handlers_model_show, handlers_model_remove;
-handlers_function handlers_audit_list, handlers_status;
+handlers_function handlers_audit_list, handlers_status, handlers_client_key_rotate;
 handlers_function handlers_usage_list;
 handlers_function handlers_operator_create, handlers_operator_list, handlers_operator_revoke;
 handlers_function handlers_policy_list, handlers_policy_show, handlers_policy_set,

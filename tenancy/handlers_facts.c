@@ -2,6 +2,8 @@
 
 #include "base/name.h"
 #include "crypto/encoding.h"
+#include "crypto/random.h"
+#include "crypto/secret.h"
 #include "tenancy/arguments.h"
 #include "tenancy/handlers.h"
 
@@ -123,4 +125,24 @@ enum status handlers_status(struct tenancy *tenancy, const json_t *request, json
                   store_version_known(), "tenants", counts.tenants, "keys", counts.keys, "models",
                   counts.models, "records", (json_int_t)records);
     return handlers_respond(made, response, error);
+}
+
+/* Hashes of before stay in the log and say nothing any more: who has the store cannot try addresses
+ * against them, and what one address did before cannot be joined to what it does from now on. */
+enum status handlers_client_key_rotate(struct tenancy *tenancy, const json_t *request,
+                                       json_t **response, struct error *error) {
+    uint8_t fresh[STORE_SECRET_SIZE];
+    (void)request;
+    random_bytes(fresh, sizeof fresh);
+    struct audit_record record = handlers_record(tenancy, "client-key.rotate", "", "");
+    enum status status =
+        store_secret_replace(tenancy->store, TENANCY_CLIENT_KEY, fresh, &record, error);
+    if (status == STATUS_OK) {
+        handlers_tell(tenancy, &(struct tenancy_change){.event = TENANCY_CLIENT_KEY_CHANGED,
+                                                        .secret = fresh});
+        status = handlers_respond(json_pack("{s:I}", "rotated", (json_int_t)record.time), response,
+                                  error);
+    }
+    secret_wipe(fresh, sizeof fresh);
+    return status;
 }

@@ -187,6 +187,10 @@ static enum status read_field(struct parse *p, size_t index, const yaml_node_t *
     if (p->seen & (UINT32_C(1) << index))
         return fail_at(key->start_mark, error, "%s: stands there twice", field->path);
     p->seen |= UINT32_C(1) << index;
+    if (field->offset == offsetof(struct policy, tls)) {
+        p->policy.tls_line = (uint32_t)node->start_mark.line + 1;
+        p->policy.tls_column = (uint32_t)node->start_mark.column + 1;
+    }
     switch (field->kind) {
     case POLICY_KIND_NAME:
         return read_name(field, node, &p->policy, error);
@@ -326,8 +330,9 @@ enum status policy_check_listener(const struct policy *policy, unsigned tls_mini
     if (policy->tls && tls_minimum && policy->tls < tls_minimum)
         return status_fail(
             error, STATUS_INVALID,
-            "tls: found \"1.%u\", and the listener takes 1.%u at least: a policy may "
+            "line %" PRIu32 ", column %" PRIu32
+            ": tls: found \"1.%u\", and the listener takes 1.%u at least: a policy may "
             "only raise that",
-            (unsigned)policy->tls - 10, tls_minimum - 10);
+            policy->tls_line, policy->tls_column, (unsigned)policy->tls - 10, tls_minimum - 10);
     return STATUS_OK;
 }

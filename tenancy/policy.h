@@ -54,6 +54,7 @@ struct policy {
     uint64_t client;                                       /* POLICY_CLIENT_... */
     struct network networks[POLICY_NETWORKS_MAX];          /* none: every network */
     uint64_t network_count;
+    uint32_t tls_line, tls_column; /* where it stands in the text, from 1 */
 };
 
 enum policy_kind {
@@ -90,7 +91,7 @@ MUST_USE enum status policy_parse(const void *text, size_t size, struct policy *
                                   struct error *error);
 
 /* A policy may only raise what the listener asks for (12 or 13; 0: not known, nothing is refused).
- */
+ * STATUS_INVALID with line and column. */
 MUST_USE enum status policy_check_listener(const struct policy *policy, unsigned tls_minimum,
                                            struct error *error);
 

@@ -88,7 +88,8 @@ enum status keyring_load(int root_identity, int signing_key, struct keyring *key
 }
 
 enum status keyring_check(int root_identity, int signing_key, bool allow_unlocked,
-                          const char **field, struct error *error) {
+                          const char **field, keyring_use *use, void *context,
+                          struct error *error) {
     const struct secret_options memory = {.allow_unlocked = allow_unlocked};
     struct keyring keys = {NULL, NULL};
     secret_configure(&memory);
@@ -100,6 +101,8 @@ enum status keyring_check(int root_identity, int signing_key, bool allow_unlocke
         *field = "signing.key";
         status = load_signer(signing_key, keys.root, &keys.signer, error);
     }
+    if (status == STATUS_OK && use)
+        status = use(context, &keys, error);
     keyring_free(&keys);
     return status;
 }

@@ -22,9 +22,12 @@ MUST_USE enum status keyring_load(int root_identity, int signing_key, struct key
                                   struct error *error);
 /* Would a keeper start with these? In a process that does nothing else: this sets up the memory for
  * secrets, in unlocked memory too where `allow_unlocked`, and gives everything back. *field
- * becomes the setting of the one that is at fault. */
+ * becomes the setting of the one that is at fault. Where they are good, `use` (unless NULL) is
+ * called with them, and what it returns is the result. */
+typedef enum status keyring_use(void *context, const struct keyring *keys, struct error *error);
 MUST_USE enum status keyring_check(int root_identity, int signing_key, bool allow_unlocked,
-                                   const char **field, struct error *error);
+                                   const char **field, keyring_use *use, void *context,
+                                   struct error *error);
 /* Wipes. NULL and a struct of zeros are fine. */
 void keyring_free(struct keyring *keys);
 

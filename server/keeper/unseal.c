@@ -92,3 +92,11 @@ enum status unseal_sign_recipient(const struct keyring *keys,
     secret_free(identity);
     return status;
 }
+
+enum status unseal_check(const struct keyring *keys, const char *tenant, struct bytes wrapped,
+                         struct error *error) {
+    struct age_keyfile *identity = NULL;
+    enum status status = unseal_identity(keys, bytes_text(tenant), wrapped, &identity, error);
+    secret_free(identity);
+    return status;
+}

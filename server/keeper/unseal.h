@@ -19,6 +19,10 @@ MUST_USE enum status unseal_file_key(const struct keyring *keys, const char *ten
                                      struct bytes header, struct bytes wrapped,
                                      uint8_t file_key[AGE_FILE_KEY_SIZE], struct error *error);
 
+/* Does the root open this identity, and is it that tenant's? For `strongroomd --check`. */
+MUST_USE enum status unseal_check(const struct keyring *keys, const char *tenant,
+                                  struct bytes wrapped, struct error *error);
+
 /* A signed note (base/recipient_text.h) into `out`, for a recipient that is the wrapped
  * identity's own: STATUS_FORBIDDEN where uid, name or recipient are not what is sealed there, or
  * no name is: else who holds the ledger could have one tenant's recipient signed under the name of

@@ -131,6 +131,33 @@ static enum status check_store(const struct config *config, struct error *error)
     return status;
 }
 
+/* Root may read every file, so that it can be read says nothing: whose is it? */
+static enum status check_owner(const struct config *config, const char *field, const char *path,
+                               struct error *error) {
+    struct stat info, folder;
+    if (geteuid() != 0 || stat(path, &info) != 0 || stat(config->data, &folder) != 0 ||
+        info.st_uid == 0 || info.st_uid == folder.st_uid)
+        return STATUS_OK;
+    return status_fail(error, STATUS_FORBIDDEN,
+                       "%s: %s belongs to uid %u, expected root's or uid %u, whose the data folder "
+                       "is",
+                       field, path, (unsigned)info.st_uid, (unsigned)folder.st_uid);
+}
+
+/* The store's own file, where there is one. */
+static enum status check_store_file(const struct config *config, struct error *error) {
+    char path[CONFIG_PATH_MAX + 16];
+    struct stat info;
+    snprintf(path, sizeof path, "%s/store.db", config->data);
+    if (stat(path, &info) != 0)
+        return STATUS_OK; /* the ledger says what is wrong with a store that is not there */
+    if (info.st_mode & 077)
+        return status_fail(error, STATUS_FORBIDDEN,
+                           "data: %s can be read by others (mode %04o), expected 0600 or less",
+                           path, (unsigned)info.st_mode & 07777);
+    return check_owner(config, "data", path, error);
+}
+
 struct check {
     resources_finding *say;
     void *context;
@@ -158,7 +185,10 @@ enum status resources_check(const struct config *config, resources_finding *say,
     static const struct {
         const char *field;
         enum status (*run)(const struct config *config, struct error *error);
-    } checks[] = {{"", check_machine}, {"data", check_store}, {"admin.group", check_group}};
+    } checks[] = {{"", check_machine},
+                  {"data", check_store},
+                  {"data", check_store_file},
+                  {"admin.group", check_group}};
     const struct {
         const char *field, *path;
         bool secret;
@@ -182,6 +212,8 @@ enum status resources_check(const struct config *config, resources_finding *say,
             resources_file(files[i].path, files[i].field, files[i].secret, &fd, &why);
         if (fd >= 0)
             close(fd);
+        if (status == STATUS_OK && files[i].secret)
+            status = check_owner(config, files[i].field, files[i].path, &why);
         if (!found(&check, files[i].field, status, &why))
             break;
     }

@@ -51,8 +51,9 @@ void failures_count(struct failures *f, struct bytes client, bool malformed) {
     f->other[malformed]++;
 }
 
-static void record(struct commit *commit, int64_t now_us, const char *client, bool malformed,
-                   uint64_t count) {
+/* `gate`: to hash the client's address with, NULL where it stays as it is. */
+static void record(struct commit *commit, const struct policy_gate *gate, int64_t now_us,
+                   const char *client, bool malformed, uint64_t count) {
     struct commit_record r = {
         .time = now_us,
         .action = malformed ? message_action_name(ACTION_MALFORMED) : "authentication.failed",
@@ -61,11 +62,19 @@ static void record(struct commit *commit, int64_t now_us, const char *client, bo
     if (!count)
         return;
     memcpy(r.client, client, strlen(client) + 1);
+    if (gate)
+        policy_gate_address(gate, r.client);
     if (!commit_append(commit, &r))
         log_warn("a count of failures was not recorded, the queue is full");
 }
 
-void failures_flush(struct failures *f, struct commit *commit, int64_t now_us, bool force) {
+/* What is no address: "uid 1000" of the admin socket. */
+static bool is_address(const char *client) {
+    return client[0] && client[strspn(client, "0123456789abcdefABCDEF:.")] == '\0';
+}
+
+void failures_flush(struct failures *f, struct commit *commit, const struct policy_gate *gate,
+                    int64_t now_us, bool force) {
     if (!f->since)
         f->since = now_us;
     if (!force && now_us - f->since < MINUTE_US)
@@ -73,8 +82,9 @@ void failures_flush(struct failures *f, struct commit *commit, int64_t now_us, b
     f->since = now_us;
     for (int malformed = 0; malformed < 2; malformed++) {
         for (uint32_t i = 0; i < f->used; i++)
-            record(commit, now_us, f->sources[i].client, malformed, f->sources[i].count[malformed]);
-        record(commit, now_us, "other", malformed, f->other[malformed]);
+            record(commit, is_address(f->sources[i].client) ? gate : NULL, now_us,
+                   f->sources[i].client, malformed, f->sources[i].count[malformed]);
+        record(commit, NULL, now_us, "other", malformed, f->other[malformed]);
         f->other[malformed] = 0;
     }
     f->used = 0;

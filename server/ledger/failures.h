@@ -7,6 +7,7 @@
 
 #include "base/message.h"
 #include "server/ledger/commit.h"
+#include "server/ledger/policy_gate.h"
 
 #include <stdbool.h>
 
@@ -16,7 +17,9 @@ MUST_USE enum status failures_new(struct failures **failures, struct error *erro
 void failures_free(struct failures *failures);
 /* `malformed`: refused before its key was looked at, else for its key. */
 void failures_count(struct failures *failures, struct bytes client, bool malformed);
-/* Queue a record for each source once a minute is over (`force`: now). */
-void failures_flush(struct failures *failures, struct commit *commit, int64_t now_us, bool force);
+/* Queue a record for each source once a minute is over (`force`: now). Addresses are hashed under
+ * the key of `gate`; NULL: they stand there as they are. */
+void failures_flush(struct failures *failures, struct commit *commit,
+                    const struct policy_gate *gate, int64_t now_us, bool force);
 
 #endif

@@ -5,6 +5,7 @@
 #include "base/name.h"
 #include "crypto/apikey.h"
 #include "crypto/secret.h"
+#include "server/ledger/policy_gate.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -76,7 +77,7 @@ static enum status check_room(struct store *store, const struct act *act, struct
 
 /* `maker` is looked at now, in the turn of the commit thread: what was admitted a moment ago may
  * have been revoked since. */
-static enum status derive(const struct act *act, const struct store_key *maker,
+static enum status derive(const struct act *act, struct store *store, const struct store_key *maker,
                           struct store_key *key, struct error *error) {
     const struct act_question *q = &act->question;
     int64_t now = act->record.time;
@@ -97,6 +98,9 @@ static enum status derive(const struct act *act, const struct store_key *maker,
         return status_fail(error, STATUS_FORBIDDEN,
                            "scopes: a key cannot give what it does not have itself: %s", names);
     }
+    status = policy_gate_scopes(store, act->tenant, key->scopes, error);
+    if (status != STATUS_OK)
+        return status;
     if (q->expires && ((int64_t)q->expires <= now || q->expires > AUDIT_RECORD_INTEGER_MAX))
         return status_fail(error, STATUS_INVALID, "expires: not a time to come");
     if (maker->expires && (int64_t)q->expires > maker->expires) {
@@ -155,7 +159,7 @@ void key_act_create(struct commit_job *job, struct store *store) {
     act->status = fresh ? key_act_find(store, act->tenant, act->record.key, &maker, &act->error)
                         : STATUS_UNAVAILABLE;
     if (act->status == STATUS_OK)
-        act->status = derive(act, &maker, &key, &act->error);
+        act->status = derive(act, store, &maker, &key, &act->error);
     if (act->status == STATUS_OK)
         act->status = check_room(store, act, &act->error);
     if (act->status != STATUS_OK)

@@ -1,6 +1,6 @@
 /* A tenant's own keys: made and revoked by a key with the scope keys:write. No key makes one that
- * may do more, or lives longer, than itself; a key of another tenant is answered like one that does
- * not exist. */
+ * may do more than itself or than the tenant's policy allows, or lives longer than itself; a key of
+ * another tenant is answered like one that does not exist. */
 #ifndef SERVER_LEDGER_KEY_ACT_H
 #define SERVER_LEDGER_KEY_ACT_H
 

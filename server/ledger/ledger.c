@@ -297,7 +297,9 @@ static void handle(struct ledger *ledger, struct link *link, uint8_t *buffer) {
 }
 
 static void tick(struct ledger *ledger) {
-    failures_flush(ledger->failures, ledger->commit, ledger_now_us(), ledger->leave);
+    failures_flush(ledger->failures, ledger->commit,
+                   ledger->config->audit.plain_failures ? NULL : &ledger->gate, ledger_now_us(),
+                   ledger->leave);
     workers_expire(ledger);
     admin_socket_expire(ledger);
 }

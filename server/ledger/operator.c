@@ -1,6 +1,7 @@
 #include "server/ledger/operator.h"
 
 #include "base/log.h"
+#include "crypto/secret.h"
 #include "server/ledger/statistics.h"
 #include "tenancy/command.h"
 
@@ -39,6 +40,9 @@ static void changed(void *context, const struct tenancy_change *change) {
     } else if (change->event == TENANCY_MODEL_REMOVED) {
         errand->effect->unload_tenant = change->tenant;
         errand->effect->unload_model = change->model;
+    } else if (change->event == TENANCY_CLIENT_KEY_CHANGED) {
+        errand->effect->new_client_key = true;
+        memcpy(errand->effect->client_key, change->secret, STORE_SECRET_SIZE);
     }
 }
 
@@ -68,7 +72,12 @@ char *operator_execute(struct ledger *ledger, struct store *store, const char *c
     return tenancy_answer(&tenancy, request, request_size, answer_size);
 }
 
-void operator_settle(struct ledger *ledger, const struct operator_effect *effect) {
+void operator_settle(struct ledger *ledger, struct operator_effect *effect) {
+    if (effect->new_client_key) {
+        policy_gate_renew(&ledger->gate, effect->client_key);
+        secret_wipe(effect->client_key, sizeof effect->client_key);
+        log_info("addresses are hashed under a new key from now on");
+    }
     if (effect->stop_tenant)
         workers_stop(ledger, effect->stop_tenant);
     if (effect->unload_model) {

@@ -115,6 +115,17 @@ static void replace_client(struct policy_gate *gate, struct commit_record *recor
     memcpy(record->client, gate->hashes[i].hash, sizeof record->client);
 }
 
+void policy_gate_renew(struct policy_gate *gate, const uint8_t secret[STORE_SECRET_SIZE]) {
+    memset(gate->hashes, 0, sizeof gate->hashes);
+    memcpy(gate->secret, secret, sizeof gate->secret);
+}
+
+void policy_gate_address(const struct policy_gate *gate, char client[MESSAGE_CLIENT_MAX + 1]) {
+    char hash[MESSAGE_CLIENT_MAX + 1] = "";
+    hash_client(gate->secret, "", client, hash);
+    memcpy(client, hash, sizeof hash);
+}
+
 /* Listed, so that an act that is added later keeps its target. */
 static bool only_reads(enum message_action action) {
     switch (action) {
@@ -160,17 +171,38 @@ static enum status count_model(void *context, const struct store_model *model,
     return STATUS_OK;
 }
 
-enum status policy_gate_models(struct store *store, int64_t tenant, struct error *error) {
+/* The policy that the tenant has now. */
+static enum status load_policy(struct store *store, int64_t tenant, struct policy *policy,
+                               struct error *error) {
     struct store_tenant *row = malloc(sizeof *row);
     struct store_policy *text = malloc(sizeof *text);
-    struct policy policy;
-    uint64_t count = 0;
     enum status status = row && text ? store_tenant_get(store, tenant, row, error)
                                      : status_fail(error, STATUS_UNAVAILABLE, "memory is short");
     if (status == STATUS_OK)
         status = store_policy_find(store, row->policy, text, error);
     if (status == STATUS_OK)
-        status = policy_parse(text->text, strlen(text->text), &policy, error);
+        status = policy_parse(text->text, strlen(text->text), policy, error);
+    free(text);
+    free(row);
+    return status;
+}
+
+enum status policy_gate_scopes(struct store *store, int64_t tenant, uint32_t scopes,
+                               struct error *error) {
+    struct policy policy;
+    char names[SCOPE_TEXT_MAX];
+    enum status status = load_policy(store, tenant, &policy, error);
+    if (status != STATUS_OK || !(scopes & ~(uint32_t)policy.scopes))
+        return status;
+    scope_format(scopes & ~(uint32_t)policy.scopes, names);
+    return status_fail(error, STATUS_FORBIDDEN,
+                       "scopes: the tenant's policy \"%s\" does not allow %s", policy.name, names);
+}
+
+enum status policy_gate_models(struct store *store, int64_t tenant, struct error *error) {
+    struct policy policy;
+    uint64_t count = 0;
+    enum status status = load_policy(store, tenant, &policy, error);
     if (status == STATUS_OK && policy.models)
         status = store_model_list(store, tenant, count_model, &count, error);
     if (status == STATUS_OK && policy.models && count >= policy.models)
@@ -178,7 +210,5 @@ enum status policy_gate_models(struct store *store, int64_t tenant, struct error
                              "%" PRIu64 " model versions are stored, the tenant's policy allows "
                              "%" PRIu64 ": delete one first",
                              count, policy.models);
-    free(text);
-    free(row);
     return status;
 }

@@ -3,7 +3,7 @@
  *
  * Policies are parsed when they are read from the store (directory.h), so that a request costs
  * comparisons, and one keyed hash of the client's address. Threads: the loop's, but for
- * policy_gate_models, which is the commit thread's. */
+ * policy_gate_models and policy_gate_scopes, which are the commit thread's. */
 #ifndef SERVER_LEDGER_POLICY_GATE_H
 #define SERVER_LEDGER_POLICY_GATE_H
 
@@ -11,9 +11,10 @@
 #include "server/ledger/commit.h"
 #include "server/ledger/directory.h"
 #include "server/ledger/ticket.h"
+#include "tenancy/command.h"
 #include "tenancy/policy.h"
 
-#define POLICY_GATE_SECRET "client" /* its name in the store */
+#define POLICY_GATE_SECRET TENANCY_CLIENT_KEY /* its name in the store */
 
 /* May this key, over this connection, do what takes `scope`? STATUS_FORBIDDEN, STATUS_TOO_LARGE. */
 MUST_USE enum status policy_gate_check(const struct policy *policy,
@@ -38,11 +39,21 @@ struct policy_gate {
     } hashes[POLICY_GATE_HASHES];
 };
 
+/* Take another secret: hashes made so far are forgotten, in memory. */
+void policy_gate_renew(struct policy_gate *gate, const uint8_t secret[STORE_SECRET_SIZE]);
+/* The hash of an address that belongs to no tenant, in its place. */
+void policy_gate_address(const struct policy_gate *gate, char client[MESSAGE_CLIENT_MAX + 1]);
+
 /* Finish a record that was begun with request id and client as they are: the client as the policy
  * wants it (hashed under the secret, for each tenant differently), and what `minimal` leaves out.
  * Without a policy, neither client nor request id stays. */
 void policy_gate_record(struct policy_gate *gate, const struct policy *policy,
                         enum message_action action, struct commit_record *record);
+
+/* On the commit thread: may a key of the tenant be made with these scopes? STATUS_FORBIDDEN names
+ * those that its policy does not allow. */
+MUST_USE enum status policy_gate_scopes(struct store *store, int64_t tenant, uint32_t scopes,
+                                        struct error *error);
 
 /* On the commit thread: may the tenant store one more model? */
 MUST_USE enum status policy_gate_models(struct store *store, int64_t tenant, struct error *error);

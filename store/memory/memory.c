@@ -26,6 +26,7 @@ static const struct store_backend backend = {
     .policy_list = memory_policies_list,
     .policy_delete = memory_policies_delete,
     .secret = memory_policies_secret,
+    .secret_replace = memory_policies_secret_replace,
     .key_create = memory_keys_create,
     .key_find = memory_keys_find,
     .key_list = memory_keys_list,

@@ -130,3 +130,27 @@ enum status memory_policies_secret(struct store *store, const char *name, const 
     }
     return unlock(shared, status);
 }
+
+enum status memory_policies_secret_replace(struct store *store, const char *name,
+                                           const uint8_t *fresh, struct audit_record *record,
+                                           struct error *error) {
+    struct memory_shared *shared = lock(store);
+    struct memory_batch batch = {0};
+    enum status status =
+        memory_rows_reserve(&shared->secrets, sizeof(struct memory_secret), 1, error);
+    if (status == STATUS_OK)
+        status = memory_rows_prepare(shared, record, record ? 1 : 0, &batch, error);
+    if (status == STATUS_OK) {
+        struct memory_secret *rows = shared->secrets.rows;
+        size_t i = 0;
+        while (i < shared->secrets.count && strcmp(rows[i].name, name) != 0)
+            i++;
+        if (i == shared->secrets.count) {
+            rows[shared->secrets.count++] = (struct memory_secret){.name = ""};
+            memcpy(rows[i].name, name, strlen(name));
+        }
+        memcpy(rows[i].value, fresh, sizeof rows[i].value);
+        memory_rows_publish(shared, &batch, record);
+    }
+    return unlock(shared, status);
+}

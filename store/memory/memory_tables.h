@@ -32,6 +32,9 @@ enum status memory_policies_delete(struct store *store, const char *name,
                                    struct audit_record *record, struct error *error);
 enum status memory_policies_secret(struct store *store, const char *name, const uint8_t *fresh,
                                    uint8_t *kept, struct error *error);
+enum status memory_policies_secret_replace(struct store *store, const char *name,
+                                           const uint8_t *fresh, struct audit_record *record,
+                                           struct error *error);
 /* With the mutex held; NULL where there is none. */
 struct store_policy *memory_policies_row(struct memory_shared *shared, const char *name);
 /* The policies that every store begins with. */

@@ -30,6 +30,8 @@ struct db {
 };
 
 MUST_USE enum status db_create(const char *dir, const struct store_meta *meta, struct error *error);
+MUST_USE enum status db_inspect(const char *dir, bool *running, struct store **store,
+                                struct error *error);
 MUST_USE enum status db_open(const char *dir, struct store **store, struct error *error);
 
 /* The status and message of an SQLite result code; never STATUS_OK. */

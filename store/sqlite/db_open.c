@@ -35,6 +35,7 @@ static const struct store_backend backend = {
     .policy_list = db_policies_list,
     .policy_delete = db_policies_delete,
     .secret = db_policies_secret,
+    .secret_replace = db_policies_secret_replace,
     .key_create = db_keys_create,
     .key_find = db_keys_find,
     .key_list = db_keys_list,
@@ -174,11 +175,10 @@ static enum status connect_to(struct db *db, int flags, struct error *error) {
 }
 
 /* Refuse a file that is not ours before anything is written to it. */
-static enum status check_file(struct db *db, bool *empty, struct error *error) {
+static enum status check_file(struct db *db, int flags, bool *empty, struct error *error) {
     int application = 0, version = 0;
     sqlite3_stmt *probe = NULL;
-    int rc = sqlite3_open_v2(db->path, &db->connection, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
-                             NULL);
+    int rc = sqlite3_open_v2(db->path, &db->connection, flags | SQLITE_OPEN_NOMUTEX, NULL);
     if (rc == SQLITE_OK)
         rc = sqlite3_prepare_v2(db->connection, "SELECT count(*) FROM sqlite_schema", -1, &probe,
                                 NULL);
@@ -244,7 +244,7 @@ enum status db_create(const char *dir, const struct store_meta *meta, struct err
     }
     close(fd);
     bool empty = false;
-    status = check_file(db, &empty, error);
+    status = check_file(db, SQLITE_OPEN_READWRITE, &empty, error);
     if (status == STATUS_OK)
         status = connect_to(db, SQLITE_OPEN_READWRITE, error);
     if (status == STATUS_OK)
@@ -277,7 +277,7 @@ enum status db_open(const char *dir, struct store **store, struct error *error) 
     status = take_lock(db, dir, error);
     bool empty = false;
     if (status == STATUS_OK)
-        status = check_file(db, &empty, error);
+        status = check_file(db, SQLITE_OPEN_READWRITE, &empty, error);
     if (status == STATUS_OK && empty)
         status = status_fail(error, STATUS_NOT_FOUND, "the store in this folder is empty");
     if (status == STATUS_OK)
@@ -290,6 +290,61 @@ enum status db_open(const char *dir, struct store **store, struct error *error) 
         *store = &db->store;
 out:
     if (status != STATUS_OK)
+        db_close(&db->store);
+    return status;
+}
+
+/* The lock as it is: no file is made for it, and where there is none no server has run. */
+static enum status look_at_lock(struct db *db, const char *dir, bool *running,
+                                struct error *error) {
+    char *path = join(dir, "store.lock", error);
+    if (!path)
+        return STATUS_UNAVAILABLE;
+    db->lock = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    free(path);
+    if (db->lock < 0 || flock(db->lock, LOCK_EX | LOCK_NB) == 0)
+        return STATUS_OK;
+    *running = errno == EWOULDBLOCK;
+    return status_fail(error, STATUS_CONFLICT, "the store is in use by a running server");
+}
+
+/* STATUS_INTERNAL with the first thing that SQLite finds wrong. */
+static enum status check_integrity(struct db *db, struct error *error) {
+    sqlite3_stmt *check = NULL;
+    int rc = sqlite3_prepare_v2(db->connection, "PRAGMA quick_check(1)", -1, &check, NULL);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_step(check);
+    const char *found = rc == SQLITE_ROW ? (const char *)sqlite3_column_text(check, 0) : NULL;
+    enum status status = STATUS_OK;
+    if (!found || strcmp(found, "ok") != 0)
+        status = status_fail(error, STATUS_INTERNAL, "the store is damaged: %.200s",
+                             found ? found : sqlite3_errmsg(db->connection));
+    sqlite3_finalize(check);
+    return status;
+}
+
+enum status db_inspect(const char *dir, bool *running, struct store **store, struct error *error) {
+    struct db *db = new_handle(true, error);
+    bool empty = false;
+    if (!db)
+        return STATUS_UNAVAILABLE;
+    db->path = join(dir, "store.db", error);
+    enum status status = db->path ? STATUS_OK : STATUS_UNAVAILABLE;
+    if (status == STATUS_OK && access(db->path, F_OK) != 0)
+        status = status_fail(error, STATUS_NOT_FOUND, "there is no store in this folder");
+    if (status == STATUS_OK)
+        status = look_at_lock(db, dir, running, error);
+    if (status == STATUS_OK)
+        status = check_file(db, SQLITE_OPEN_READONLY, &empty, error);
+    if (status == STATUS_OK && empty)
+        status = status_fail(error, STATUS_NOT_FOUND, "the store in this folder is empty");
+    if (status == STATUS_OK)
+        status = connect_to(db, SQLITE_OPEN_READONLY, error);
+    if (status == STATUS_OK)
+        status = check_integrity(db, error);
+    if (status == STATUS_OK)
+        *store = &db->store;
+    else
         db_close(&db->store);
     return status;
 }

@@ -144,3 +144,21 @@ enum status db_policies_secret(struct store *store, const char *name, const uint
     explicit_bzero(&found, sizeof found);
     return status;
 }
+
+enum status db_policies_secret_replace(struct store *store, const char *name, const uint8_t *fresh,
+                                       struct audit_record *record, struct error *error) {
+    struct db *db = (struct db *)store;
+    enum status status = db_begin(db, error);
+    if (status != STATUS_OK)
+        return status;
+    sqlite3_stmt *put = db_statement(db, DB_SECRET_PUT, error);
+    status = put ? db_bind_text(put, 1, name, error) : STATUS_UNAVAILABLE;
+    if (status == STATUS_OK)
+        status = db_bind_blob(put, 2, fresh, STORE_SECRET_SIZE, error);
+    if (status == STATUS_OK)
+        status = db_run(db, put, NULL, NULL, error);
+    status = db_finish(db, status, record, error);
+    if (status == STATUS_OK)
+        db_truncate_log(db); /* the one before must not linger in the log */
+    return status;
+}

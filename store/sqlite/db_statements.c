@@ -40,6 +40,8 @@ const char *const db_statements_sql[DB_STATEMENTS] = {
 
     [DB_SECRET_INSERT] = "INSERT INTO secrets (name, value) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
     [DB_SECRET_FIND] = "SELECT value FROM secrets WHERE name = ?1",
+    [DB_SECRET_PUT] = "INSERT INTO secrets (name, value) VALUES (?1, ?2)"
+                      " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
 
     [DB_KEY_INSERT] = "INSERT INTO keys (id, tenant, label, hash, scopes, created, expires, "
                       "revoked, certificate) "

@@ -24,6 +24,7 @@ enum db_statement {
     DB_POLICY_DELETE,
     DB_SECRET_INSERT,
     DB_SECRET_FIND,
+    DB_SECRET_PUT,
     DB_KEY_INSERT,
     DB_KEY_FIND,
     DB_KEY_LIST,

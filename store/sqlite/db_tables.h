@@ -29,6 +29,8 @@ enum status db_policies_delete(struct store *store, const char *name, struct aud
                                struct error *error);
 enum status db_policies_secret(struct store *store, const char *name, const uint8_t *fresh,
                                uint8_t *kept, struct error *error);
+enum status db_policies_secret_replace(struct store *store, const char *name, const uint8_t *fresh,
+                                       struct audit_record *record, struct error *error);
 
 enum status db_keys_create(struct store *store, const struct store_key *key,
                            struct audit_record *record, struct error *error);

@@ -137,6 +137,11 @@ static void on_worker(int i) {
 }
 
 /* --check looks into the TLS files with front's code, which is not here. */
+size_t check_text(const char *path) {
+    (void)path;
+    return 0;
+}
+
 int check_run(const char *path, const struct config *config) {
     struct error error;
     (void)path;

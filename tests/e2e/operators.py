@@ -8,6 +8,7 @@ import re
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import tempfile
 import time
@@ -83,23 +84,124 @@ class Check(unittest.TestCase):
         done = strongroomd("--check", "--config", str(self.config))
         self.assertEqual(done.returncode, status, done.stderr)
         for message in messages:
-            self.assertIn(message, done.stderr)
+            # "line N: ..." is to stand there as FILE:N:COLUMN: ...
+            place = re.match(r"line (\d+): ", message)
+            wanted = re.escape(message[place.end():] if place else message)
+            if place:
+                wanted = re.escape(f"{self.config}:{place[1]}:") + r"\d+: " + wanted
+            self.assertRegex(done.stderr, wanted)
         return done
 
     def test_good(self):
-        self.assertEqual(self.check(0).stdout, "the configuration is good\n")
+        self.assertEqual(self.check(0).stdout.splitlines()[-1], "the configuration is good")
+
+    def test_every_fault_of_the_text_is_told_at_once(self):
+        self.config.write_text(
+            "listen: [127.0.0.1:1, nowhere]\nworker:\n  slots: many\n  slots: 3\n"
+            "  allow_unlocked_memory: yes\nlimits:\n  connections: 10\n"
+            "  connections_per_source: 11\nlimit: 3\ntls: [1]\n")
+        expected = (
+            '1:23: listen: found "nowhere", expected ADDRESS:PORT such as 127.0.0.1:8443 or [::1]:8443',
+            '3:10: worker.slots: found "many", expected a whole number from 1 to 256',
+            "4:3: worker.slots: stands there twice",
+            '5:26: worker.allow_unlocked_memory: found "yes", expected true or false',
+            "9:1: limit: there is no such setting; did you mean limits.body_bytes?",
+            "10:6: tls: found a list, expected settings (name: value)",
+            "8:27: limits.connections_per_source: found 11, expected at most limits.connections, "
+            "which is 10")
+        done = self.check(2)
+        self.assertEqual(done.stderr, "".join(f"strongroomd: {self.config}:{line}\n"
+                                              for line in expected))
+        for text in ("a: [", "data: &x .\nlisten: [*x]\n"):
+            self.config.write_text(text)
+            self.assertRegex(self.check(2).stderr, r":\d+:\d+: ")
+
+    def test_the_store(self):
+        data = self.server.data
+        if not (data / "tenants-made").exists():
+            self.server.cli("tenant", "create", "acme")
+            (data / "tenants-made").touch()
+        done = self.check(0)
+        self.assertEqual(done.stdout, "the store is whole: 3 policies understood, 1 tenants' "
+                                      "identities opened\nthe configuration is good\n")
+        good = (data / "store.db").read_bytes()
+        keep = {name: (data / "keys" / name).read_bytes() for name in ("root.txt", "signing.age")}
+
+        def altered(statement, *messages, status=2):
+            with sqlite3.connect(data / "store.db") as store:
+                store.execute(statement)
+            store.close()
+            try:
+                self.check(status, *messages)
+            finally:
+                for path in data.glob("store.db-*"):
+                    path.unlink()
+                (data / "store.db").write_bytes(good)
+
+        altered("UPDATE policies SET text = 'name: trial' || char(10) || 'rates: {}' "
+                "WHERE name = 'trial'",
+                'data: the stored policy "trial": line 2, column 1: rates: this version does not')
+        altered("UPDATE policies SET text = 'name: trial' || char(10) || 'tls: 1.2' "
+                "WHERE name = 'trial'",
+                'data: the stored policy "trial": line 2, column 6: tls: found "1.2", and the')
+        altered("PRAGMA user_version = 999", "data: the store is of version 999", status=5)
+        # A root that opens the signing key, and not what is in the store.
+        with Server() as other:
+            for name in keep:
+                (data / "keys" / name).write_bytes((other.data / "keys" / name).read_bytes())
+        try:
+            self.check(3, 'data: the stored tenant "acme": the tenant\'s identity cannot be opened '
+                          "with the root identity")
+        finally:
+            for name, text in keep.items():
+                (data / "keys" / name).write_bytes(text)
+        damaged = bytearray(good)
+        for at in range(8192, len(damaged), 4096):
+            damaged[at:at + 64] = b"\xff" * 64
+        (data / "store.db").write_bytes(damaged)
+        try:
+            self.assertNotEqual(strongroomd("--check", "--config", str(self.config)).returncode, 0)
+        finally:
+            (data / "store.db").write_bytes(good)
+        before = sorted((p.name, p.stat().st_mtime_ns) for p in data.glob("store.db"))
+        self.check(0)
+        self.assertEqual(sorted((p.name, p.stat().st_mtime_ns) for p in data.glob("store.db")), before)
+        os.chmod(data / "store.db", 0o640)
+        try:
+            self.check(3, "store.db can be read by others (mode 0640)")
+        finally:
+            os.chmod(data / "store.db", 0o600)
+
+    def test_while_a_server_runs(self):
+        with Server() as server:
+            done = strongroomd("--check", "--config", str(server.data / "strongroom.yaml"))
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            self.assertIn("a server has the store, which was not looked at", done.stdout)
+
+    @unittest.skipUnless(AS_ROOT, "giving files away takes root")
+    def test_private_files_of_strangers(self):
+        data = self.server.data
+        for name, field in (("keys/root.txt", "root.identity"), ("tls/key.pem", "tls.key"),
+                            ("store.db", "data")):
+            with self.subTest(name):
+                os.chown(data / name, 4242, 4242)
+                try:
+                    self.check(3, f"{field}: {data / name} belongs to uid 4242, expected root's or")
+                finally:
+                    os.chown(data / name, 0, 0)
+        self.check(0)
 
     def test_messages_name_line_setting_found_and_expected(self):
         rows = (
-            ("worker:\n  slots: 0\n", "slots", "worker.slots: found 0, expected 1 to 256"),
-            ("limits:\n  connections: 99999\n", "connections", "limits.connections: found 99999, expected 1 to 8192"),
+            ("worker:\n  slots: 0\n", "slots", "worker.slots: found \"0\", expected a whole number from 1 to 256"),
+            ("limits:\n  connections: 99999\n", "connections", "limits.connections: found \"99999\", expected a whole number from 1 to 8192"),
             ("limits:\n  connections: 10\n  connections_per_source: 11\n", "connections_per_source",
              "limits.connections_per_source: found 11, expected at most limits.connections, which is 10"),
             ("metrics:\n  listen: '0.0.0.0:9090'\n", "listen: '0.0",
              "metrics.listen: found \"0.0.0.0:9090\", expected a loopback address"),
             ("metrics:\n  listen: '127.0.0.1'\n", "listen: '127",
              "metrics.listen: found \"127.0.0.1\", expected a loopback address and a port"),
-            ("drain:\n  time_ms: 5\n", "time_ms", "drain.time_ms: found 5, expected 1000 to 3600000"),
+            ("drain:\n  time_ms: 5\n", "time_ms", "drain.time_ms: found \"5\", expected a whole number from 1000 to 3600000"),
             ("admin:\n  group: no-such-group-here\n", "group",
              "admin.group: found \"no-such-group-here\", expected the name of a group"),
         )
@@ -112,7 +214,7 @@ class Check(unittest.TestCase):
         self.check(2, f"line {self.line_of('minimum_version')}: tls.minimum_version: found \"1.1\", "
                       "expected 1.2 or 1.3")
         self.config.write_text(self.good + "\nworker:\n  slos: 1\n")
-        self.check(2, 'worker: there is no setting "slos"')
+        self.check(2, "worker.slos: there is no such setting; did you mean worker.slots?")
         self.config.write_text(self.good + "\nlimits:\n  connections: 10\n")
         self.check(0)  # the default of connections_per_source gives way
 

@@ -102,7 +102,7 @@ class Policies(unittest.TestCase):
                  "line 2, column 1: rates: this version does not enforce limits of requests per "
                  "time, so the field is refused"),
                 ("name: [\n", "line 2, column 1: did not find expected node content"),
-                ("name: x\ntls: 1.2\n", 'tls: found "1.2", and the listener takes 1.3 at least: a '
+                ("name: x\ntls: 1.2\n", 'line 2, column 6: tls: found "1.2", and the listener takes 1.3 at least: a '
                                         "policy may only raise that")):
             path = self.file(text)
             for command in ("check", "set"):
@@ -162,6 +162,24 @@ class Policies(unittest.TestCase):
         record = self.records(1)[0]
         self.assertEqual((record["action"], record["outcome"]), ("model.infer", "forbidden"))
         self.assertEqual(self.server.request("GET", "/v2/models/m").status, 200)
+
+    def test_scopes_of_new_keys(self):
+        maker = self.server.key("demo")
+        self.set("scopes: [models:read, keys:write]", "narrow")
+        self.refused(self.server.request("POST", "/v1/keys", {"scopes": ["models:read", "infer"]},
+                                         key=maker), 403,
+                     'scopes: the tenant\'s policy "narrow" does not allow infer')
+        done = self.server.cli("key", "create", "--tenant", "demo", "--scopes", "infer",
+                               check=False)
+        self.assertEqual((done.returncode, done.stderr),
+                         (3, 'strongroom: scopes: the tenant\'s policy "narrow" does not allow '
+                             "infer\n"))
+        made = self.server.request("POST", "/v1/keys", {"scopes": ["models:read"]}, key=maker)
+        self.assertEqual(made.status // 100, 2)
+        # What narrows later bounds keys that are there.
+        self.set("scopes: [infer]", "narrow", give=False)
+        self.refused(self.server.request("GET", "/v2/models/m", key=made.json["key"]), 403,
+                     "the tenant's policy does not allow the scope models:read")
 
     def test_networks(self):
         self.set("networks: [10.0.0.0/8, 2001:db8::/32]")
@@ -302,6 +320,63 @@ class Restarted(unittest.TestCase):
             server.close()
 
 
+class Addresses(unittest.TestCase):
+    def failed(self, server):
+        server.request("GET", "/v2", key="sr_x")
+        server.stop()  # what was counted so far is recorded
+        listed = json.loads(server.cli("audit", "list", "--json").stdout)["records"]
+        return next(r["record"]["client"] for r in listed
+                    if r["record"]["action"] == "authentication.failed")
+
+    def client(self, server):
+        self.assertEqual(server.request("GET", "/v2").status, 200)
+        return server.audit("demo")[0]["client"]
+
+    def test_the_key_of_hashes_can_be_rotated(self):
+        server = Server()
+        try:
+            server.start()
+            server.tenant("demo")
+            first = self.client(server)
+            self.assertEqual(self.client(server), first)
+            with_key = server.data / "store.db"
+            import sqlite3
+            def secret():
+                with sqlite3.connect(with_key) as store:
+                    return store.execute("SELECT value FROM secrets").fetchall()
+            before = secret()
+            done = json.loads(server.cli("audit", "rotate-client-key", "--json").stdout)
+            self.assertGreater(done["rotated"], 0)
+            second = self.client(server)
+            self.assertRegex(second, "^h:[0-9a-f]{32}$")
+            self.assertNotEqual(second, first)
+            self.assertEqual(self.client(server), second)
+            listed = json.loads(server.cli("audit", "list", "--json").stdout)["records"]
+            record = next(r["record"] for r in listed
+                          if r["record"]["action"] == "client-key.rotate")
+            self.assertEqual((record["key"], record["outcome"]), ("operator", "ok"))
+            self.assertEqual(len(before), 1)
+            for path in server.data.glob("store.db*"):
+                self.assertNotIn(before[0][0], path.read_bytes(), f"the old key is in {path.name}")
+            server.stop()
+            server.start()
+            self.assertEqual(self.client(server), second, "the new key outlives the server")
+            server.stop()
+            server.cli("audit", "rotate-client-key")  # and with the server stopped
+            server.start()
+            self.assertNotIn(self.client(server), (first, second))
+        finally:
+            server.close()
+
+    def test_failures_without_a_key(self):
+        for settings, pattern in (("", "^h:[0-9a-f]{32}$"),
+                                  ("audit:\n  plain_failures: true", r"^127\.0\.0\.1$")):
+            with Server(settings) as server:
+                self.assertRegex(self.failed(server), pattern)
+                self.assertNotIn("127.0.0.1", "".join(
+                    line for line in server.log_text().splitlines(True) if "source=" in line))
+
+
 class Memory(unittest.TestCase):
     def ask(self, answers):
         """What uploads under each kind of memory are answered with."""
@@ -340,6 +415,19 @@ class Memory(unittest.TestCase):
             real, harness.BIN = harness.BIN, pathlib.Path(folder)
             try:
                 self.ask([("configured", 200), ("locked", 200), ("secret", 422)])
+                # doctor, on the same kernel, says so.
+                (pathlib.Path(folder) / "strongroom").unlink()
+                tool = pathlib.Path(folder) / "strongroom"
+                tool.write_text(WITHOUT_SECRET_MEMORY.format(python=sys.executable,
+                                                             server=real / "strongroom"))
+                tool.chmod(0o755)
+                server = Server()
+                try:
+                    told = server.cli("doctor", "--json", check=False).stdout
+                    self.assertIn("never swapped, but a debugger of root may read it (memfd_secret "
+                                  "is not offered", told)
+                finally:
+                    server.close()
             finally:
                 harness.BIN = real
 

@@ -108,11 +108,11 @@ Test(config, places_of_settings) {
                                "  certificate: key\n"
                                "  key: x\n"
                                "key: last\n";
-    cr_expect_eq(config_place_line(text, sizeof text - 1, "tls.key"), 7);
-    cr_expect_eq(config_place_line(text, sizeof text - 1, "data"), 2);
-    cr_expect_eq(config_place_line(text, sizeof text - 1, "key"), 8);
-    cr_expect_eq(config_place_line(text, sizeof text - 1, "tls.absent"), 0);
-    cr_expect_eq(config_place_line("a: [", 4, "b"), 0);
+    cr_expect_eq(config_place_line(text, sizeof text - 1, "tls.key", NULL), 7);
+    cr_expect_eq(config_place_line(text, sizeof text - 1, "data", NULL), 2);
+    cr_expect_eq(config_place_line(text, sizeof text - 1, "key", NULL), 8);
+    cr_expect_eq(config_place_line(text, sizeof text - 1, "tls.absent", NULL), 0);
+    cr_expect_eq(config_place_line("a: [", 4, "b", NULL), 0);
     const struct config_place place = config_place_value(text, sizeof text - 1, "tls.key");
     cr_expect_eq(place.line, 7);
     cr_expect_gt(place.column, 1);
@@ -149,5 +149,54 @@ Test(config, the_table_is_what_holds) {
             else if (at >= 2)
                 cr_expect_eq(parse(text, &c, &e), STATUS_INVALID, "accepted: %s", text);
         }
+    }
+}
+
+static void count_fault(void *context, unsigned line, unsigned column, const char *message) {
+    (void)context;
+    cr_expect(line > 0 && column > 0 && message[0], "%u:%u: %s", line, column, message);
+}
+
+/* config_faults.c reads the text by code of its own: both must refuse the same. */
+Test(config, what_a_start_refuses_has_a_fault_and_nothing_else) {
+    static const char *const texts[] = {"worker: {slots: 0x10}",
+                                        "worker: {slots: 010}",
+                                        "worker: {slots: 08}",
+                                        "worker: {slots: -1}",
+                                        "worker: {slots: 1.5}",
+                                        "worker: {slots: '12'}",
+                                        "worker: {slots: }",
+                                        "worker: {slots: 257}",
+                                        "tls: {minimum_version: 1.2}",
+                                        "tls: {minimum_version: 1.20}",
+                                        "user_base: 999",
+                                        "metrics: {listen: '127.0.0.1:1'}",
+                                        "metrics: {listen: '10.0.0.1:1'}",
+                                        "admin: {group: ''}",
+                                        "admin: {group: x}",
+                                        "worker: {allow_unlocked_memory: True}",
+                                        "worker: {allow_unlocked_memory: true}",
+                                        "limits: {body_bytes: 99999999999999999999}",
+                                        "audit: {plain_failures: 1}",
+                                        "tls.key: x",
+                                        "[]",
+                                        "data: [x]",
+                                        "listen: []",
+                                        "listen: 127.0.0.1:1",
+                                        "listen: ['127.0.0.1:1']",
+                                        "limits: {connections_per_source: 129}",
+                                        "limits: {connections_per_source: 64, connections: 64}",
+                                        "worker: {slots: 1, slots: 1}",
+                                        "drain: {time_ms: 1000}",
+                                        "data: &x y\nlisten: [*x]",
+                                        "a: [",
+                                        "data: x\n"};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        struct config config;
+        struct error why = {0};
+        bool refused = config_parse(texts[i], strlen(texts[i]), "/f", &config, &why) != STATUS_OK;
+        size_t faults = config_faults(texts[i], strlen(texts[i]), count_fault, NULL);
+        cr_expect_eq(faults > 0, refused, "%s: %zu faults, and a start says %s", texts[i], faults,
+                     refused ? why.message : "nothing");
     }
 }

@@ -283,7 +283,9 @@ Test(failures, are_counted_per_source_and_recorded_as_counts) {
     uint64_t count = 0;
     cr_assert_eq(commit_start(store, eventfd(0, 0), &commit, &e), STATUS_OK);
     cr_assert_eq(failures_new(&failures, &e), STATUS_OK);
-    failures_flush(failures, commit, 1000, false);
+    struct policy_gate *gate = calloc(1, sizeof *gate);
+    cr_assert_not_null(gate);
+    failures_flush(failures, commit, gate, 1000, false);
     for (int i = 0; i < 500; i++)
         failures_count(failures, bytes_text("192.0.2.1"), i % 5 == 0);
     char source[32];
@@ -291,11 +293,12 @@ Test(failures, are_counted_per_source_and_recorded_as_counts) {
         snprintf(source, sizeof source, "198.51.100.%d/%d", i % 256, i);
         failures_count(failures, bytes_text(source), false);
     }
-    failures_flush(failures, commit, 2000, false);
+    failures_flush(failures, commit, gate, 2000, false);
     cr_assert_eq(store_audit_count(store, NULL, &count, &e), STATUS_OK);
     cr_expect_eq(count, 0, "the minute is not over");
-    failures_flush(failures, commit, 1000 + 60000000, false);
+    failures_flush(failures, commit, gate, 1000 + 60000000, false);
     failures_free(failures);
+    free(gate);
     commit_stop(commit);
     cr_assert_eq(store_audit_count(store, NULL, &count, &e), STATUS_OK);
     cr_expect_eq(count, 258,

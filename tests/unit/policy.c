@@ -167,8 +167,9 @@ Test(policy, only_raises_what_the_listener_asks_for) {
     cr_expect_eq(policy_check_listener(&policy, 12, &error), STATUS_OK);
     cr_expect_eq(policy_check_listener(&policy, 0, &error), STATUS_OK);
     cr_expect_eq(policy_check_listener(&policy, 13, &error), STATUS_INVALID);
-    cr_expect_str_eq(error.message, "tls: found \"1.2\", and the listener takes 1.3 at least: a "
-                                    "policy may only raise that");
+    cr_expect_str_eq(error.message,
+                     "line 2, column 6: tls: found \"1.2\", and the listener takes 1.3 at least: a "
+                     "policy may only raise that");
     takes("name: x\n");
     cr_expect_eq(policy_check_listener(&policy, 13, &error), STATUS_OK);
 }

@@ -272,4 +272,9 @@ STORE_TEST(a_secret_is_the_first_one_that_was_offered) {
     cr_assert_arr_eq(kept, first, sizeof kept);
     ASSERT_OK(store_secret(store, "other", second, kept, &error));
     cr_assert_arr_eq(kept, second, sizeof kept);
+    struct audit_record record = store_fixture_record("");
+    ASSERT_OK(store_secret_replace(store, "client", second, &record, &error));
+    ASSERT_OK(store_secret(store, "client", first, kept, &error));
+    cr_assert_arr_eq(kept, second, sizeof kept);
+    cr_assert_eq(store_suite_log_size(store), 1);
 }

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -87,6 +88,54 @@ Test(whole, descriptors_of_every_process) {
     char path[128];
     snprintf(path, sizeof path, "%s/admin.sock", s.folder);
     cr_assert_eq(access(path, F_OK), -1, "the admin socket is left behind");
+}
+
+/* A descriptor of ours for the eventfd that front and ledger share: the bell of their mailbox. */
+static int bell_of_front(void) {
+    char path[64], line[64];
+    long ids[2][64], id;
+    int numbers[64], counts[2] = {0};
+    for (int side = 0; side < 2; side++)
+        for (int fd = 0; fd < 64 && counts[side] < 64; fd++) {
+            snprintf(path, sizeof path, "/proc/%d/fdinfo/%d",
+                     server_pid(&s, side ? "ledger" : "front"), fd);
+            FILE *file = fopen(path, "r");
+            for (id = -1; file && id < 0 && fgets(line, sizeof line, file);)
+                if (sscanf(line, "eventfd-id: %ld", &id) == 1) {
+                    if (side == 0)
+                        numbers[counts[0]] = fd;
+                    ids[side][counts[side]++] = id;
+                }
+            if (file)
+                fclose(file);
+        }
+    int front = (int)syscall(SYS_pidfd_open, server_pid(&s, "front"), 0), bell = -1;
+    for (int i = 0; i < counts[0]; i++)
+        for (int j = 0; j < counts[1] && bell < 0; j++)
+            if (ids[0][i] == ids[1][j])
+                bell = (int)syscall(SYS_pidfd_getfd, front, numbers[i], 0);
+    close(front);
+    return bell;
+}
+
+/* Front shares the bell's flags and its count with ledger. One that was broken into makes reading
+ * it wait and takes the count away: a ledger that reads it would serve nobody any more. */
+Test(whole, the_bell_is_never_read) {
+    const uint64_t rings = 3;
+    uint64_t count = 0;
+    server_start(&s);
+    if (geteuid() != 0)
+        cr_skip_test("only root can take a descriptor of front's");
+    int bell = -1;
+    for (int i = 0; i < 100 && (bell = bell_of_front()) < 0; i++)
+        nanosleep(&(struct timespec){.tv_nsec = 20 * 1000 * 1000}, NULL);
+    cr_assert_geq(bell, 0, "front and ledger share no eventfd, or it cannot be taken");
+    cr_assert_eq(write(bell, &rings, sizeof rings), sizeof rings);
+    nanosleep(&(struct timespec){.tv_nsec = 300 * 1000 * 1000}, NULL);
+    cr_expect_eq(read(bell, &count, sizeof count), sizeof count, "ledger has read it");
+    cr_expect_geq(count, rings);
+    close(bell);
+    cr_assert_eq(server_stop(&s), 0, "%s", s.text);
 }
 
 Test(whole, files_belong_to_the_owner_alone) {

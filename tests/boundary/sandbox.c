@@ -388,12 +388,21 @@ static int front_talks_udp(const char *outside) {
     return socket(AF_INET, SOCK_DGRAM, 0) >= 0;
 }
 
+/* Whoever closes a socket that lingers waits for its peer; front can have others close its own. */
+static int front_lingers(const char *outside) {
+    const struct linger linger = {.l_onoff = 1, .l_linger = 3600};
+    (void)outside;
+    return setsockopt(socket(AF_INET, SOCK_STREAM, 0), SOL_SOCKET, SO_LINGER, &linger,
+                      sizeof linger) == 0;
+}
+
 Test(sandbox, front_opens_nothing) {
     cr_assert_eq(in_sandbox("front", front_files, NULL), 0);
     cr_assert_eq(in_sandbox("front", front_listens, NULL), 0);
     cr_assert_eq(in_sandbox("front", front_connects, NULL), -SIGSYS);
     cr_assert_eq(in_sandbox("front", front_connects_by_sending, NULL), -SIGSYS);
     cr_assert_eq(in_sandbox("front", front_talks_udp, NULL), -SIGSYS);
+    cr_assert_eq(in_sandbox("front", front_lingers, NULL), -SIGSYS);
 }
 
 /* Even without seccomp the rules on files hold: both are asked for, and each is tried alone by

@@ -40,6 +40,14 @@ static enum status check_commitment(void *context, const uint8_t nonce[STREAM_NO
     return STATUS_OK;
 }
 
+/* For a caller, what is cut or does not verify is a bad upload, not a model that we cannot serve.
+ */
+static enum status bad_upload(enum status status, struct error *error) {
+    if (status == STATUS_UNSERVABLE)
+        status = error->status = STATUS_INVALID;
+    return status;
+}
+
 enum status plaintext_open(struct loading *loading, unsigned threads, struct plaintext *plaintext,
                            struct error *error) {
     struct opening opening = {.loading = loading};
@@ -57,10 +65,11 @@ enum status plaintext_open(struct loading *loading, unsigned threads, struct pla
                              "the stored model is not the one that was uploaded: its size differs");
         goto out;
     }
-    if ((status = stream_plain_size(loading->payload_bytes, &plain, error)) != STATUS_OK)
+    status = bad_upload(stream_plain_size(loading->payload_bytes, &plain, error), error);
+    if (status != STATUS_OK)
         goto out;
     if (plain == 0 || plain > SIZE_MAX / 2) {
-        status = status_fail(error, STATUS_UNSERVABLE, "the sealed model is empty");
+        status = status_fail(error, STATUS_INVALID, "the sealed model is empty");
         goto out;
     }
     if (secret_arena_new_in_parts((size_t)plain, region_options(loading->memory), &made.arena,
@@ -77,9 +86,7 @@ enum status plaintext_open(struct loading *loading, unsigned threads, struct pla
     secret_arena_prefault(made.arena, made.size, threads);
     status =
         stream_decrypt_parallel(loading->file_key, &source, made.data, made.size, threads, error);
-    /* For a caller, what does not verify is a bad upload, not a model that we cannot serve. */
-    if (status == STATUS_UNSERVABLE && error)
-        status = error->status = STATUS_INVALID;
+    status = bad_upload(status, error);
     if (status == STATUS_OK) {
         memcpy(made.commitment, opening.commitment, COMMITMENT_SIZE);
         *plaintext = made;

@@ -58,6 +58,8 @@ class UploadFaults(unittest.TestCase):
         end = self.sealed.index(b"\n---") + 1
         end = self.sealed.index(b"\n", end) + 1
         self.refused(self.sealed[:end], 400)
+        for size in (1, 16, 31):
+            self.refused(self.sealed[: end + size], 400, "too short")
 
     def test_corrupt_header(self):
         """A stanza of another kind is well-formed, and nobody's here; a broken MAC is neither."""

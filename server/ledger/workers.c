@@ -161,8 +161,13 @@ static void start_load(struct ledger *ledger, struct worker *worker, struct resi
     struct error error = {0};
     size_t header_size = 0;
     model->load = ++w->loads;
-    enum status status = store_model_header(ledger->reader, model->model.id, w->header,
-                                            sizeof w->header, &header_size, &error);
+    /* Without a commitment a worker opens whatever lies there: right once, for an upload. */
+    enum status status = STATUS_OK;
+    if (model->model.state == STORE_MODEL_READY && !model->model.has_commitment)
+        status = status_fail(&error, STATUS_CONFLICT, "the stored model has lost its commitment");
+    if (status == STATUS_OK)
+        status = store_model_header(ledger->reader, model->model.id, w->header, sizeof w->header,
+                                    &header_size, &error);
     if (status == STATUS_OK)
         status = store_tenant_get(ledger->reader, worker->tenant, &w->tenant, &error);
     if (status == STATUS_OK)

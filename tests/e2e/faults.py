@@ -115,6 +115,12 @@ class UploadFaults(unittest.TestCase):
         answer = self.server.infer("acme", "victim", [tensor("x", [1, 64], [0.0] * 64)])
         self.assertEqual(answer.status, 409, answer)
         self.assertIn("not the one", answer.error)
+        self.server.stop()
+        subprocess.run(["sqlite3", str(self.server.data / "store.db"),
+                        f"update models set commitment = null where id = {row}"], check=True)
+        self.server.start()
+        answer = self.server.infer("acme", "victim", [tensor("x", [1, 64], [0.0] * 64)])
+        self.assertEqual(answer.status, 409, answer)
         self.assertEqual(self.server.request(
             "DELETE", "/v2/repository/models/victim/versions/1", key="acme").status, 200)
 

@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "base/instant.h"
 #include "base/name.h"
 #include "crypto/apikey.h"
 #include "crypto/encoding.h"
@@ -33,6 +34,30 @@ static enum status done(struct tenancy *tenancy, enum tenancy_event event,
     return handlers_respond(handlers_key_json(key, NULL), response, error);
 }
 
+/* A key that ends makes none that outlives it: what is left open ends with its maker. */
+static enum status bound_expiry(const struct tenancy *tenancy, int64_t now, struct store_key *key,
+                                struct error *error) {
+    struct store_key maker;
+    if (!tenancy->by)
+        return STATUS_OK;
+    enum status status = store_key_find(tenancy->store, tenancy->by->key, &maker, error);
+    if (status != STATUS_OK)
+        return status;
+    if (maker.revoked || (maker.expires && maker.expires <= now))
+        return status_fail(error, STATUS_UNAUTHENTICATED, "the operator key is not valid any more");
+    if (maker.expires && key->expires > maker.expires) {
+        char until[INSTANT_TEXT_SIZE];
+        instant_format(maker.expires, until);
+        return status_fail(error, STATUS_FORBIDDEN,
+                           "expires: an operator key makes none that lives longer than itself, "
+                           "until %s",
+                           until);
+    }
+    if (!key->expires)
+        key->expires = maker.expires;
+    return STATUS_OK;
+}
+
 enum status handlers_operator_create(struct tenancy *tenancy, const json_t *request,
                                      json_t **response, struct error *error) {
     struct store_key key = {0};
@@ -43,7 +68,9 @@ enum status handlers_operator_create(struct tenancy *tenancy, const json_t *requ
         return status;
     struct audit_record record = handlers_record(tenancy, "operator.create", "", key.id);
     key.created = record.time;
-    status = store_key_create(tenancy->store, &key, &record, error);
+    status = bound_expiry(tenancy, record.time, &key, error);
+    if (status == STATUS_OK)
+        status = store_key_create(tenancy->store, &key, &record, error);
     if (status != STATUS_OK)
         return status;
     return done(tenancy, TENANCY_OPERATOR_KEY_CREATED, &key, response, error);

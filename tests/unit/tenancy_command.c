@@ -499,3 +499,32 @@ Test(tenancy, an_id_is_of_a_tenants_key_or_of_an_operators) {
     json_decref(must(create_key("acme", "abcdefghijkm")));
     fails(create_operator("abcdefghijkm"), STATUS_CONFLICT, "a key with this id exists");
 }
+
+static json_t *create_operator_until(const char *id, int64_t expires) {
+    return run("{s:s,s:s,s:s,s:s,s:I}", "command", "operator.create", "id", id, "hash", HASH,
+               "scopes", "operators:write", "expires", (json_int_t)expires);
+}
+
+static int64_t expiry(const json_t *key) {
+    return json_integer_value(json_object_get(key, "expires"));
+}
+
+/* Or who has a key for an hour makes one for good in it. */
+Test(tenancy, an_operator_key_makes_none_that_outlives_it) {
+    const int64_t end = now(&told) + 3600 * INT64_C(1000000);
+    json_decref(must(create_operator_until("abcdefghijkl", end)));
+    const struct tenancy_operator by = {"abcdefghijkl", SCOPE_OPERATORS_WRITE};
+    tenancy.by = &by;
+    json_t *open = must(create_operator_until("abcdefghijkm", 0));
+    json_t *shorter = must(create_operator_until("abcdefghijkn", end - 1));
+    cr_expect_eq(expiry(open), end);
+    cr_expect_eq(expiry(shorter), end - 1);
+    fails(create_operator_until("abcdefghijko", end + 1), STATUS_FORBIDDEN,
+          "expires: an operator key makes none that lives longer than itself");
+    tenancy.by = NULL;
+    json_t *unbounded = must(create_operator_until("abcdefghijkp", 0));
+    cr_expect_eq(expiry(unbounded), 0);
+    json_decref(open);
+    json_decref(shorter);
+    json_decref(unbounded);
+}

@@ -205,6 +205,9 @@ enum status config_parse(const void *bytes, size_t size, const char *folder, str
     if (size > CONFIG_BYTES_MAX)
         return status_fail(error, STATUS_TOO_LARGE, "the configuration has %zu bytes, at most %d",
                            size, CONFIG_BYTES_MAX);
+    if ((status = config_place_whole(bytes, size, "the configuration is wrong", error)) !=
+        STATUS_OK)
+        return status;
     cyaml_err_t e =
         cyaml_load_data(bytes, size, &how, &config_yaml_schema, (cyaml_data_t **)&yaml, NULL);
     if (e != CYAML_OK) {

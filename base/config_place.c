@@ -88,3 +88,32 @@ unsigned config_place_line(const void *bytes, size_t size, const char *setting, 
 struct config_place config_place_value(const void *bytes, size_t size, const char *setting) {
     return find(bytes, size, setting).place;
 }
+
+enum status config_place_whole(const void *bytes, size_t size, const char *what,
+                               struct error *error) {
+    enum status status = STATUS_OK;
+    unsigned documents = 0;
+    yaml_parser_t parser;
+    bool more = true;
+    if (!yaml_parser_initialize(&parser))
+        return status_fail(error, STATUS_UNAVAILABLE, "out of memory");
+    yaml_parser_set_input_string(&parser, bytes, size);
+    while (more && status == STATUS_OK) {
+        yaml_event_t event;
+        if (!yaml_parser_parse(&parser, &event))
+            break;
+        const size_t line = event.start_mark.line + 1;
+        if (event.type == YAML_DOCUMENT_START_EVENT && ++documents > 1)
+            status =
+                status_fail(error, STATUS_INVALID,
+                            "%s: line %zu: a second document begins; the file is one", what, line);
+        else if (event.type == YAML_SCALAR_EVENT &&
+                 memchr(event.data.scalar.value, '\0', event.data.scalar.length))
+            status = status_fail(error, STATUS_INVALID, "%s: line %zu: a value has a zero byte",
+                                 what, line);
+        more = event.type != YAML_STREAM_END_EVENT;
+        yaml_event_delete(&event);
+    }
+    yaml_parser_delete(&parser);
+    return status;
+}

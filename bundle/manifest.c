@@ -87,6 +87,8 @@ enum status manifest_parse(struct str yaml, struct manifest **manifest, struct e
     if (yaml.size > MANIFEST_BYTES_MAX)
         return status_fail(error, STATUS_TOO_LARGE, "manifest.yaml has %zu bytes, at most %d",
                            yaml.size, MANIFEST_BYTES_MAX);
+    if ((status = config_place_whole(yaml.data, yaml.size, "manifest.yaml", error)) != STATUS_OK)
+        return status;
     cyaml_err_t e = cyaml_load_data((const uint8_t *)yaml.data, yaml.size, &how, &manifest_schema,
                                     (cyaml_data_t **)&made, NULL);
     if (e != CYAML_OK) {

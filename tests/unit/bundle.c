@@ -151,6 +151,17 @@ Test(bundle, labels_end_with_either_kind_of_line) {
     }
 }
 
+Test(bundle, nothing_of_a_manifest_is_passed_over) {
+    struct manifest *m = NULL;
+    cr_expect_eq(manifest_parse(str_of("batching: off\n---\nfast: true\n"), &m, &error),
+                 STATUS_INVALID);
+    cr_expect_str_eq(error.message,
+                     "manifest.yaml: line 2: a second document begins; the file is one");
+    cr_expect_eq(manifest_parse(str_of("batching: \"off\\0on\"\n"), &m, &error), STATUS_INVALID);
+    cr_expect_str_eq(error.message, "manifest.yaml: line 1: a value has a zero byte");
+    cr_expect_null(m);
+}
+
 Test(bundle, a_manifest_may_leave_everything_out_but_must_say_something) {
     struct manifest *m = NULL;
     cr_assert_eq(manifest_parse(str_of("batching: off\n"), &m, &error), STATUS_OK, "%s",

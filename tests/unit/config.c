@@ -66,6 +66,15 @@ Test(config, what_is_wrong_is_refused_by_name) {
     refused("a: b: c\n", "configuration");
 }
 
+/* libcyaml would pass over the one, and take the other for shorter than it is. */
+Test(config, nothing_of_the_file_is_passed_over) {
+    refused("worker: {slots: 8}\n---\nlimits: {body_bytes: 2048}\n",
+            "line 2: a second document begins");
+    refused("worker: {slots: 8}\n---\n{{{\n", "line 2: a second document begins");
+    refused("worker: {slots: 8}\n...\nlimits\n", "configuration");
+    refused("data: \"/var/lib\\0/strongroom\"\n", "line 1: a value has a zero byte");
+}
+
 /* One line of our own words: setting, what was found, what was expected, line of the file. */
 Test(config, what_libcyaml_refuses_is_told_in_one_clear_line) {
     refused("data: x\nworker:\n  slots: many\n",

@@ -147,7 +147,8 @@ static enum status run(struct infer *x, struct error *error) {
         status = oip_request_check_model(request, e->match.model, e->version, error);
     if (status == STATUS_OK) {
         const struct ring_tensor *first = &request->inputs[0];
-        x->units = first->rank ? (uint64_t)first->dims[0] : 1;
+        /* Without bytes the first dimension may be whatever the client likes to be counted. */
+        x->units = !first->rank ? 1 : first->bytes ? (uint64_t)first->dims[0] : 0;
         x->deadline_ns = deadline_of(e, request->timeout_us);
         if (exchange_now_ns() >= x->deadline_ns)
             status = status_fail(error, STATUS_DEADLINE, "the deadline passed before the run");

@@ -100,6 +100,19 @@ class Routes(unittest.TestCase):
         self.ask("DELETE", "/v2/repository/models/counted/versions/2")
         self.get(path, 404)
 
+    def test_rows_without_elements_are_not_counted(self):
+        """There may be as many as the client likes to say: two requests went past 2**63."""
+        pass_on = onnx_file.model([onnx_file.node("Identity", ["x"], ["y"])],
+                                  [onnx_file.value("x", onnx_file.FLOAT, ["n", "m"])],
+                                  [onnx_file.value("y", onnx_file.FLOAT, ["n", "m"])])
+        self.server.upload("acme", "empty", self.server.seal("acme", pass_on))
+        for shape, data in ([2**62, 0], []), ([2**62, 0], []), ([2, 1], [1.0, 2.0]):
+            answer = self.server.infer("acme", "empty", [tensor("x", shape, data)])
+            self.assertEqual(answer.status, 200, answer)
+        (stats,) = self.get("/v2/models/empty/stats")["model_stats"]
+        self.assertEqual((stats["inference_count"], stats["execution_count"]), (2, 3))
+        self.ask("DELETE", "/v2/repository/models/empty/versions/1")
+
     def test_an_unload_stays(self):
         self.put("tide")
         self.put("tide", "2")

@@ -208,7 +208,8 @@ static void write_classes(struct pass *pass, const struct oip_output *wanted,
     const size_t count = classes.rows * classes.kept;
     struct classification_rank *ranks = pass->ranks;
     classification_rank(&classes, port->type, pass->response->data + tensor->offset, ranks);
-    pass->ranks += count;
+    if (count) /* without, there may be no memory for any */
+        pass->ranks += count;
     const int64_t dims[] = {(int64_t)classes.rows, (int64_t)classes.kept};
     buf_string(out, "BYTES");
     write_shape(classes.batch ? dims : dims + 1, classes.batch ? 2 : 1, out);

@@ -205,6 +205,31 @@ static void respond(bool binary, char *out, size_t room, size_t *size, size_t *j
     oip_signature_free(s);
 }
 
+/* No memory for places is taken where there are none. */
+Test(front_classes, of_no_rows_there_are_none) {
+    static _Alignas(64) uint8_t data[64];
+    char out[4096];
+    struct oip_signature *s =
+        signature_of("{\"name\":\"y\",\"datatype\":\"FP32\",\"shape\":[-1,3]}");
+    cr_assert_not_null(s);
+    for (int binary = 0; binary < 2; binary++) {
+        struct oip_request request = {.output_count = 1, .outputs[0] = {0, binary, 2}};
+        struct ring_response answer = {.output_count = 1,
+                                       .outputs[0] = tensor_of(OIP_FP32, 2, 0, 3)};
+        struct oip_response response = {s, &request, &answer, data, "m", "1", NULL};
+        struct buf b = buf_of(out, sizeof out);
+        size_t bound = 0, json = 0;
+        bool any = false;
+        cr_assert_eq(oip_response_check(&response, &bound, &error), STATUS_OK, "%s", error.message);
+        cr_assert_eq(oip_response_ranks(&response), 0);
+        cr_assert_eq(oip_response_write(&response, &b, &json, &any, &error), STATUS_OK, "%s",
+                     error.message);
+        cr_expect_not_null(memmem(out, json, "\"shape\":[0,2]", 13), "%.*s", (int)json, out);
+        cr_expect_eq(b.size, json);
+    }
+    oip_signature_free(s);
+}
+
 Test(front_classes, in_an_answer_of_either_form) {
     static char out[16384];
     size_t size, json;

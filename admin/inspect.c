@@ -6,7 +6,7 @@
 #include "admin/output.h"
 
 static json_t *text_of(struct str s) {
-    json_t *text = json_stringn(s.data, s.size);
+    json_t *text = json_stringn(s.data ? s.data : "", s.size);
     return text ? text : json_string("(not UTF-8)");
 }
 

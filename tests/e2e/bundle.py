@@ -232,6 +232,7 @@ class Bundles(unittest.TestCase):
             self.assertEqual(facts["outputs"][0]["labels"], ["cat", "dog", "guinea pig"])
             self.assertIn("three animals", facts["documentation"])
             self.assertEqual(facts["parameters"], 15)
+            self.assertEqual(facts["producer"], "")
             text = self.server.cli("inspect", str(source)).stdout
             self.assertIn("cat, dog, guinea pig", text)
             self.assertIn("Tells three animals apart.", text)

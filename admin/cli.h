@@ -59,6 +59,7 @@ struct cli_command {
     const char *help;     /* more, or NULL; an empty line parts paragraphs, a space keeps a line */
     const char *example;  /* command lines without their "strongroom", or NULL */
     const char *destroys; /* NULL, or what is gone for good then: main asks first, or wants --yes */
+    const char *needs[3]; /* of what destroys: options without which it is refused and not asked */
     enum status (*run)(struct cli *cli, struct error *error);
 };
 

@@ -8,14 +8,16 @@
 /* What is acted on, as it was typed: "tenant delete acme --force" without its options. */
 static void name_target(const struct cli *cli, char *text, size_t size) {
     const char *version = options_value(&cli->options, "version");
-    snprintf(text, size, "%.64s%s%.64s",
+    const char *tenant = options_value(&cli->options, "tenant");
+    snprintf(text, size, "%.64s%s%.64s%s%.64s",
              cli->options.positional_count ? cli->options.positional[0] : "",
-             version ? " version " : "", version ? version : "");
+             version ? " version " : "", version ? version : "", tenant ? " of tenant " : "",
+             tenant ? tenant : "");
     terminal_clean(text);
 }
 
 enum confirm confirm_ask(const struct cli *cli, struct error *error) {
-    char target[160], answer[16] = "";
+    char target[240], answer[16] = "";
     if (options_flag(&cli->options, "yes"))
         return CONFIRM_YES;
     name_target(cli, target, sizeof target);

@@ -57,6 +57,11 @@ static enum status check_words(const struct cli_command *command, const struct o
     if (options->positional_count > command->most)
         return status_fail(error, STATUS_INVALID, "%s: \"%s\" is one word too many", command->name,
                            options->positional[command->most]);
+    const char *value;
+    for (size_t i = 0; i < sizeof command->needs / sizeof *command->needs; i++)
+        if (command->needs[i] &&
+            options_required(options, command->needs[i], &value, error) != STATUS_OK)
+            return STATUS_INVALID;
     return STATUS_OK;
 }
 

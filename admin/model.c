@@ -83,6 +83,7 @@ const struct cli_command model_commands[COMMANDS_MODEL] = {
      .row_count = 2,
      .summary = "unload and delete one version of a model",
      .destroys = "this version of the model",
+     .needs = {"tenant", "version"},
      .example = "model remove digits --tenant acme --version 1",
      .run = remove_model},
 };

@@ -84,6 +84,11 @@ class Acts:
         self.assertEqual(self.json("tenant", "enable", "life")["state"], "enabled")
         self.fails(4, "no such tenant", "tenant", "show", "nobody")
         self.fails(2, "--yes", "tenant", "delete", "life")
+        # What is missing is said before it is asked for a yes, and the question names the owner.
+        self.fails(2, "--version is required", "model", "remove", "m", "--tenant", "life")
+        self.fails(2, "--tenant is required", "model", "remove", "m", "--version", "1")
+        self.fails(2, "m version 1 of tenant life: add --yes", "model", "remove", "m",
+                   "--tenant", "life", "--version", "1")
         self.assertEqual(self.json("tenant", "delete", "life", "--yes")["models"], 0)
         self.fails(4, "no such tenant", "tenant", "show", "life")
         again = self.json("tenant", "create", "life")

@@ -98,10 +98,11 @@ enum status exchange_read(struct exchange *e, void *data, size_t size, size_t *g
         return gone(e, error);
     e->body_read += (uint64_t)n;
     /* The library has read what came before the client's close_notify, and would now wait for more
-     * on a connection that may stay open: the client still listens. */
+     * on a connection that may stay open: the client still listens. Patience that has run out looks
+     * the same to TLS. */
     if ((size_t)n < wanted && e->thread->session &&
         SSL_get_shutdown(e->thread->session) & SSL_RECEIVED_SHUTDOWN)
-        return gone(e, error);
+        return exchange_now_ns() >= e->body_until_ns ? late(e, error) : gone(e, error);
     *got = (size_t)n;
     return STATUS_OK;
 }

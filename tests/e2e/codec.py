@@ -132,7 +132,7 @@ class Codec(unittest.TestCase):
             ("INT64", "[9223372036854775808,0]", "element 0 of data is 9223372036854775808, INT64 "
              "takes whole numbers from -9223372036854775808 to 9223372036854775807"),
             ("INT32", "[1.0,2]", "element 0 of data is 1.0, INT32 takes whole numbers from "
-             "-2147483648 to 2147483647"),
+             "-2147483648 to 2147483647, written without fraction or exponent"),
             ("FP32", "[[1,-1e39]]", "element 1 of data is -1e39, FP32 takes numbers from "
              "-3.4028235e38 to 3.4028235e38"),
             ("FP32", "[1,NaN]", "element 1 of data: JSON at byte {n}: found 'N', expected a value"),

@@ -601,7 +601,7 @@ class Names(Case):
                 (415, ("POST", "/v2/models/m/infer",
                        key + ["Content-Length: 5", "Content-Encoding: br"])),
                 (400, ("BREW", "/v2 x", key)),
-                (400, ("GET", "/v2", key + ["Transfer-Encoding: gzip"]))):
+                (411, ("GET", "/v2", key + ["Transfer-Encoding: gzip"]))):
             method, path, lines = request
             with self.tls() as tls:
                 tls.sendall("\r\n".join([f"{method} {path} HTTP/1.1", "Host: x", *lines,
@@ -616,7 +616,7 @@ class Names(Case):
             if status >= 400:
                 self.assertIn('{"error":"', back)
             if status == 405:
-                self.assertIn("\r\nAllow: GET\r\n", back)
+                self.assertIn("\r\nAllow: GET, HEAD\r\n", back)
 
     def test_the_callers_own(self):
         def ask(path="/v2", key="acme", **headers):

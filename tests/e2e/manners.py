@@ -503,8 +503,10 @@ class Running(unittest.TestCase):
     def test_what_destroys_asks(self):
         destroying = [c for c in table()["commands"] if "destroys" in c]
         self.assertLessEqual({"tenant delete", "model remove"}, {c["name"] for c in destroying})
+        needed = {"model remove": ["--tenant", "acme", "--version", "1"]}
         for c in destroying:
-            done = command(*c["name"].split(), *(["x"] if c["positional"] else []), **self.data)
+            done = command(*c["name"].split(), *(["x"] if c["positional"] else []),
+                           *needed.get(c["name"], []), **self.data)
             self.assertEqual((done.returncode, done.stdout), (2, ""), c["name"])
             self.assertIn("add --yes, since there is no terminal to ask on", done.stderr)
             self.assertIn(c["destroys"], done.stderr)

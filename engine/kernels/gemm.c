@@ -1,11 +1,16 @@
 #include "engine/kernels/gemm.h"
 
 #include <cblas.h>
-#include <string.h>
+#include <pthread.h>
 
 /* OpenBLAS takes int sizes; a block of rows or columns is at most this, the rest goes in pieces.
  * (k and the strides of real tensors are far below INT_MAX: memory bounds them.) */
 #define SPLIT_WORK ((size_t)1 << 18) /* multiply-adds worth giving to another thread */
+
+/* The serial build of OpenBLAS gives one scratch to two callers that come at the same instant, and
+ * both get wrong sums; its threaded build would start threads of its own in every role. So one
+ * caller at a time. */
+static pthread_mutex_t one_caller = PTHREAD_MUTEX_INITIALIZER;
 
 struct job {
     const struct gemm_shape *g;
@@ -39,15 +44,17 @@ static size_t b_offset(const struct gemm_shape *g, size_t column) {
             c += begin * g->ldc;                                                                   \
             m = end - begin;                                                                       \
         }                                                                                          \
-        if (m == 1 && (!g->transpose_a || g->lda == 1)) {                                          \
+        pthread_mutex_lock(&one_caller);                                                           \
+        if (m == 1 && (!g->transpose_a || g->lda == 1))                                            \
             vector_routine(CblasRowMajor, g->transpose_b ? CblasNoTrans : CblasTrans,              \
                            (int)(g->transpose_b ? n : g->k), (int)(g->transpose_b ? g->k : n),     \
                            (type)j->alpha, b, (int)g->ldb, a, 1, (type)j->beta, c, 1);             \
-            return;                                                                                \
-        }                                                                                          \
-        routine(CblasRowMajor, g->transpose_a ? CblasTrans : CblasNoTrans,                         \
-                g->transpose_b ? CblasTrans : CblasNoTrans, (int)m, (int)n, (int)g->k,             \
-                (type)j->alpha, a, (int)g->lda, b, (int)g->ldb, (type)j->beta, c, (int)g->ldc);    \
+        else                                                                                       \
+            routine(CblasRowMajor, g->transpose_a ? CblasTrans : CblasNoTrans,                     \
+                    g->transpose_b ? CblasTrans : CblasNoTrans, (int)m, (int)n, (int)g->k,         \
+                    (type)j->alpha, a, (int)g->lda, b, (int)g->ldb, (type)j->beta, c,              \
+                    (int)g->ldc);                                                                  \
+        pthread_mutex_unlock(&one_caller);                                                         \
     }                                                                                              \
     void gemm_##suffix(struct threads *pool, const struct gemm_shape *g, type alpha,               \
                        const type *a, const type *b, type beta, type *c) {                         \

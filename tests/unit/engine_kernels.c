@@ -127,6 +127,44 @@ Test(kernels, products_of_activations_are_right) {
     threads_free(pool);
 }
 
+/* Heads of attention and tiles of a convolution are products side by side. What is shared between
+ * the calls shows only now and then, so there are many. */
+enum { SIDE = 64, INNER = 320, PRODUCTS = 20000 };
+
+struct side_by_side {
+    const float *a, *b, *expected;
+    atomic_int wrong;
+};
+
+static void one_product(void *arg, size_t begin, size_t end) {
+    struct side_by_side *s = arg;
+    const struct gemm_shape g = gemm_shape_of(SIDE, SIDE, INNER, false, false);
+    float c[SIDE * SIDE];
+    for (size_t i = begin; i < end; i++) {
+        gemm_f32(NULL, &g, 1, s->a, s->b, 0, c);
+        for (size_t k = 0; k < SIDE * SIDE; k++)
+            if (!(fabsf(c[k] - s->expected[k]) < 1e-3f)) {
+                atomic_fetch_add(&s->wrong, 1);
+                break;
+            }
+    }
+}
+
+Test(kernels, products_side_by_side_do_not_meet) {
+    struct threads *pool = NULL;
+    cr_assert_eq(threads_new(3, &pool, NULL), STATUS_OK);
+    float *a = noise_array(SIDE * INNER), *b = noise_array(INNER * SIDE), expected[SIDE * SIDE];
+    for (size_t r = 0; r < SIDE; r++)
+        for (size_t j = 0; j < SIDE; j++)
+            expected[r * SIDE + j] = (float)product(a, b, r, j, INNER, INNER, SIDE, 1);
+    struct side_by_side s = {.a = a, .b = b, .expected = expected};
+    threads_for(pool, PRODUCTS, 1, one_product, &s);
+    cr_assert_eq(atomic_load(&s.wrong), 0, "%d of %d are wrong", atomic_load(&s.wrong), PRODUCTS);
+    free(a);
+    free(b);
+    threads_free(pool);
+}
+
 /* ---- threads ---- */
 
 struct marks {

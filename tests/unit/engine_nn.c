@@ -268,7 +268,10 @@ static void check_conv(const struct conv_case *k, bool constant, size_t threads)
         const int64_t ox = i % (ow + 1), oy = i / (ow + 1) % (oh + 1);
         const int64_t m = i / ((ow + 1) * (oh + 1)) % k->m, b = i / ((ow + 1) * (oh + 1) * k->m);
         const double expected = conv_at(k, x, w, b, m, oy, ox) + (double)bias[m];
-        cr_assert_float_eq((double)found[i], expected, 1e-4, "element %lld", (long long)i);
+        cr_assert_float_eq((double)found[i], expected, 1e-4,
+                           "case %d, %s weights, %zu threads, element %lld: found %g, expected %g",
+                           (int)(k - conv_cases), constant ? "constant" : "varying", threads,
+                           (long long)i, (double)found[i], expected);
     }
     one_free(&o);
     free(x);

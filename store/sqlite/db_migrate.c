@@ -42,6 +42,20 @@ static enum status apply(sqlite3 *db, const struct db_migration *migration, stru
     return rc == SQLITE_OK ? STATUS_OK : db_fail(rc, error);
 }
 
+/* Made, or meddled with, by something else: to make the first tables would fail on the way. */
+static enum status refuse_unversioned(sqlite3 *db, int version, int count, struct error *error) {
+    int tables = 0;
+    enum status status = pragma_integer(db, "SELECT count(*) FROM sqlite_schema", &tables, error);
+    if (status != STATUS_OK || (version == 0 && tables == 0))
+        return status;
+    return status_fail(
+        error, STATUS_CONFLICT,
+        "the store says that it is of version %d, which no program has made, and %s; "
+        "expected is 1 to %d: restore a backup, or the number it had (PRAGMA "
+        "user_version)",
+        version, tables ? "has tables" : "is empty", count);
+}
+
 enum status db_migrate(sqlite3 *db, const struct db_migration *table, int count,
                        struct error *error) {
     int version = 0;
@@ -53,7 +67,9 @@ enum status db_migrate(sqlite3 *db, const struct db_migration *table, int count,
                            "the store is of version %d, this program knows versions up to %d: use "
                            "the newer program",
                            version, count);
-    for (int i = version < 0 ? 0 : version; i < count && status == STATUS_OK; i++)
+    if (version <= 0)
+        status = refuse_unversioned(db, version, count, error);
+    for (int i = version; i < count && status == STATUS_OK; i++)
         status = apply(db, &table[i], error);
     return status;
 }

@@ -194,6 +194,27 @@ Test(store_migrations, a_newer_store_is_refused_and_not_touched) {
     store_fixture_remove(folder);
 }
 
+Test(store_migrations, a_store_without_its_version_is_refused_and_not_touched) {
+    static const struct {
+        const char *sql, *words;
+    } cases[] = {{"PRAGMA user_version = 0", "version 0,"},
+                 {"PRAGMA user_version = -3", "version -3,"}};
+    char *folder = store_fixture_folder(), expected[32];
+    snprintf(expected, sizeof expected, "expected is 1 to %d", store_version_known());
+    store_close(make(folder));
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        sqlite3 *db = connect_plainly(folder);
+        cr_assert_eq(run_sql(db, cases[i].sql), SQLITE_OK);
+        cr_assert_eq(sqlite3_close(db), SQLITE_OK);
+        struct store *store = NULL;
+        ASSERT_STATUS(store_open(folder, &store, &error), STATUS_CONFLICT);
+        cr_assert(strstr(error.message, cases[i].words), "%s", error.message);
+        cr_assert(strstr(error.message, expected), "%s", error.message);
+        cr_assert_null(store);
+    }
+    store_fixture_remove(folder);
+}
+
 Test(store_migrations, one_that_fails_leaves_the_version_before) {
     char *folder = store_fixture_folder();
     sqlite3 *db = connect_plainly(folder);

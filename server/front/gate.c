@@ -84,9 +84,12 @@ void gate_report_malformed(struct front_thread *thread, const char *client) {
 static void pass(struct exchange *e, const char *version, const struct screen_field *fields,
                  size_t field_count, bool intact) {
     struct error error = {0}, unrouted = {0};
+    /* Of too many headers the last ones have not been looked at, so nobody knows whether they are
+     * well-formed. */
     enum status status =
-        intact ? screen_headers(e->method, version, fields, field_count, &e->screen, &error)
-               : status_fail(&error, STATUS_INVALID, "a header line is malformed");
+        intact || field_count > SCREEN_HEADERS_MAX
+            ? screen_headers(e->method, version, fields, field_count, &e->screen, &error)
+            : status_fail(&error, STATUS_INVALID, "a header line is malformed");
     exchange_identify(e);
     if (status == STATUS_OK && e->path[0] != '/')
         status = head_target(e->method, e->path, !e->loopback, &e->path, &error);

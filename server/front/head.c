@@ -47,6 +47,8 @@ bool head_split(char *lines, struct screen_field *fields, size_t room, size_t *c
     size_t n = 0;
     while (lines[0] != '\0' && !(lines[0] == '\r' && lines[1] == '\0')) {
         char *end = strchr(lines, '\r'), *colon = strchr(lines, ':');
+        if (n == room)
+            *count = n;
         if (n == room || !end || end[1] != '\n' || !colon || colon > end)
             return false;
         *colon = *end = '\0';

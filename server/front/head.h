@@ -23,7 +23,8 @@ MUST_USE enum status head_target(const char *method, const char *target, bool se
                                  const char **path, struct error *error);
 
 /* Split the header lines at `lines` in place, each of which ends with CRLF; the text ends after the
- * CR of the empty line. False where a line is not `name:value`, or there are more than `room`. */
+ * CR of the empty line. False where a line is not `name:value`, or there are more than `room`: then
+ * so many have been split, and *count says so. */
 MUST_USE bool head_split(char *lines, struct screen_field *fields, size_t room, size_t *count);
 
 #endif

@@ -213,6 +213,7 @@ Test(front_head, lines) {
         cr_expect_eq(count, 9, "%s", bad[i]);
     }
     cr_expect_not(splits("A:b\r\nA:b\r\nA:b\r\nA:b\r\n\r", 3, f, &count));
+    cr_expect_eq(count, 3);
 }
 
 Test(front_screen, types_of_bodies) {

@@ -51,6 +51,7 @@ struct config {
     struct {
         uint64_t body_bytes;
         uint64_t model_bytes;
+        uint64_t memory_bytes; /* at least four of `body_bytes` count */
         uint32_t connections;
         uint32_t connections_per_source; /* never more than `connections` */
         uint32_t failures_per_source;    /* in a minute */

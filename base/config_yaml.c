@@ -33,6 +33,7 @@ static const cyaml_schema_field_t worker_fields[] = {
     CYAML_FIELD_END};
 static const cyaml_schema_field_t limits_fields[] = {NUMBER_FIELD(limits, body_bytes),
                                                      NUMBER_FIELD(limits, model_bytes),
+                                                     NUMBER_FIELD(limits, memory_bytes),
                                                      NUMBER_FIELD(limits, connections),
                                                      NUMBER_FIELD(limits, connections_per_source),
                                                      NUMBER_FIELD(limits, failures_per_source),

@@ -32,7 +32,7 @@ struct config_yaml_worker {
     bool *allow_unlocked_memory;
 };
 struct config_yaml_limits {
-    uint64_t *body_bytes, *model_bytes;
+    uint64_t *body_bytes, *model_bytes, *memory_bytes;
     uint32_t *connections, *connections_per_source, *failures_per_source, *request_timeout_ms,
         *idle_timeout_ms, *deadline_ms;
 };

@@ -165,13 +165,17 @@ static enum status too_large(size_t capacity, struct error *error) {
                        capacity);
 }
 
-enum status compress_in_take(struct compress_in *c, const uint8_t *bytes, size_t size, uint8_t *out,
-                             size_t capacity, size_t *used, struct error *error) {
+enum status compress_in_take(struct compress_in *c, const uint8_t *bytes, size_t size,
+                             struct compress_sink *sink, struct error *error) {
     z_stream *s = &c->stream;
     enum status status = STATUS_OK;
-    while (size && status == STATUS_OK) {
+    bool held = false; /* zlib has taken all and may have more to write than there was room for */
+    while ((size || held) && status == STATUS_OK) {
+        if (sink->used == sink->room && sink->room < sink->capacity &&
+            (status = sink->grow(sink, error)) != STATUS_OK)
+            break;
         unsigned in = size < UINT32_MAX ? (unsigned)size : UINT32_MAX;
-        size_t left = capacity - *used;
+        size_t left = sink->room - sink->used;
         unsigned room = left < UINT32_MAX ? (unsigned)left : UINT32_MAX;
         /* Another member may follow, and nothing else (RFC 1952, section 2.2). */
         if (c->ended &&
@@ -181,15 +185,17 @@ enum status compress_in_take(struct compress_in *c, const uint8_t *bytes, size_t
         c->ended = false;
         s->next_in = (Bytef *)(uintptr_t)bytes;
         s->avail_in = in;
-        s->next_out = out + *used;
+        s->next_out = sink->data + sink->used;
         s->avail_out = room;
         int result = inflate(s, Z_NO_FLUSH);
         bytes += in - s->avail_in;
         size -= in - s->avail_in;
-        *used += room - s->avail_out;
+        sink->used += room - s->avail_out;
         c->ended = result == Z_STREAM_END;
-        if (result == Z_BUF_ERROR) { /* nothing more can be done: there is no room */
-            status = too_large(capacity, error);
+        held = !c->ended && s->avail_out == 0 && sink->room < sink->capacity;
+        if (result == Z_BUF_ERROR) { /* nothing can be done: no room, or nothing was held */
+            if (size || sink->used == sink->capacity)
+                status = too_large(sink->capacity, error);
         } else if (result != Z_OK && result != Z_STREAM_END) {
             status = status_fail(error, STATUS_INVALID,
                                  "the body is not %s: its compressed data are malformed",
@@ -201,12 +207,12 @@ enum status compress_in_take(struct compress_in *c, const uint8_t *bytes, size_t
     return status;
 }
 
-enum status compress_in_end(const struct compress_in *c, size_t used, size_t capacity,
+enum status compress_in_end(const struct compress_in *c, const struct compress_sink *sink,
                             struct error *error) {
     if (c->ended)
         return STATUS_OK;
-    if (used == capacity)
-        return too_large(capacity, error);
+    if (sink->used == sink->capacity)
+        return too_large(sink->capacity, error);
     return status_fail(error, STATUS_INVALID, "the body ends inside its %s data",
                        compress_name(c->coding));
 }

@@ -39,16 +39,24 @@ const char *compress_name(enum compress_coding coding);
 
 struct compress_in;
 
+/* Where decompressed bytes go, behind the first `used`. `room` of the `capacity` may be written;
+ * when it is full `grow` makes it more, or refuses and so ends the work. With `room` equal to
+ * `capacity` it is not asked. */
+struct compress_sink {
+    uint8_t *data;
+    size_t used, room, capacity;
+    enum status (*grow)(struct compress_sink *sink, struct error *error);
+};
+
 /* Begin to decompress. `room`, of COMPRESS_IN_ROOM bytes, is in use until compress_in_close. */
 MUST_USE enum status compress_in_begin(void *room, enum compress_coding coding,
                                        struct compress_in **in, struct error *error);
-/* Decompress the next bytes behind the first *used of `out`. STATUS_INVALID where they are not of
- * the coding, STATUS_TOO_LARGE where `capacity` bytes are not enough. */
+/* Decompress the next bytes. STATUS_INVALID where they are not of the coding, STATUS_TOO_LARGE
+ * where the capacity is not enough, or what `grow` says. */
 MUST_USE enum status compress_in_take(struct compress_in *in, const uint8_t *bytes, size_t size,
-                                      uint8_t *out, size_t capacity, size_t *used,
-                                      struct error *error);
+                                      struct compress_sink *sink, struct error *error);
 /* All has been taken: STATUS_INVALID where the compressed data end early. */
-MUST_USE enum status compress_in_end(const struct compress_in *in, size_t used, size_t capacity,
+MUST_USE enum status compress_in_end(const struct compress_in *in, const struct compress_sink *sink,
                                      struct error *error);
 /* Wipes the room; safe on NULL. */
 void compress_in_close(struct compress_in *in);

@@ -119,9 +119,19 @@ uint32_t exchange_deadline_ms(const struct exchange *e) {
                                                                        : configured;
 }
 
+enum status exchange_allow(struct exchange *e, struct scratch *scratch, size_t size,
+                           struct error *error) {
+    const struct front_thread *t = e->thread;
+    size_t had = t->body.allowed + t->answer.allowed + t->work.allowed - scratch->allowed;
+    return scratch_allow(scratch, &e->thread->front->budget, e->worker, had, size, error);
+}
+
+/* All of the announced body at once: who cannot be served is told before it has sent it. */
 static enum status read_plain(struct exchange *e, size_t *size, struct error *error) {
     size_t wanted = (size_t)e->screen.content_length, have = 0;
     enum status status = scratch_take(&e->thread->body, wanted ? wanted : 1, error);
+    if (status == STATUS_OK)
+        status = exchange_allow(e, &e->thread->body, wanted, error);
     while (status == STATUS_OK && have < wanted) {
         size_t got = 0;
         status = exchange_read(e, e->thread->body.data + have, wanted - have, &got, error);
@@ -132,13 +142,33 @@ static enum status read_plain(struct exchange *e, size_t *size, struct error *er
     return status;
 }
 
-/* Decompressed piece by piece, so that of the compressed body no more than a piece is kept. */
+struct inflated {
+    struct compress_sink sink; /* first: the hook gets a pointer to it */
+    struct exchange *exchange;
+};
+
+static enum status make_room(struct compress_sink *sink, struct error *error) {
+    struct exchange *e = ((struct inflated *)sink)->exchange;
+    size_t room = sink->capacity - sink->room > READ_MAX ? sink->room + READ_MAX : sink->capacity;
+    enum status status = exchange_allow(e, &e->thread->body, room, error);
+    if (status == STATUS_OK)
+        sink->room = room;
+    return status;
+}
+
+/* Decompressed piece by piece, so that of the compressed body no more than a piece is kept; what
+ * comes out is asked for as it grows, since nobody knows how large it will be. */
 static enum status read_compressed(struct exchange *e, uint64_t limit, size_t *size,
                                    struct error *error) {
     struct compress_in *in = NULL;
     uint64_t room = e->screen.content_length * COMPRESS_RATIO_MAX + 1;
-    size_t have = 0, capacity = (size_t)(room < limit ? room : limit);
+    size_t capacity = (size_t)(room < limit ? room : limit);
     enum status status = scratch_take(&e->thread->body, capacity ? capacity : 1, error);
+    struct inflated inflated = {.sink = {.data = e->thread->body.data,
+                                         .room = capacity < SCRATCH_KEPT ? capacity : SCRATCH_KEPT,
+                                         .capacity = capacity,
+                                         .grow = make_room},
+                                .exchange = e};
     if (status == STATUS_OK)
         status = scratch_take(&e->thread->work, PIECE + COMPRESS_IN_ROOM, error);
     if (status == STATUS_OK)
@@ -150,15 +180,14 @@ static enum status read_compressed(struct exchange *e, uint64_t limit, size_t *s
             break;
         if (got > e->work_used)
             e->work_used = got;
-        status = compress_in_take(in, e->thread->work.data, got, e->thread->body.data, capacity,
-                                  &have, error);
-        e->body_used = have;
+        status = compress_in_take(in, e->thread->work.data, got, &inflated.sink, error);
+        e->body_used = inflated.sink.used;
     }
     if (status == STATUS_OK)
-        status = compress_in_end(in, have, capacity, error);
+        status = compress_in_end(in, &inflated.sink, error);
     compress_in_close(in);
     atomic_fetch_add_explicit(&e->thread->front->counters.inflated, 1, memory_order_relaxed);
-    *size = have;
+    *size = inflated.sink.used;
     return status;
 }
 
@@ -309,9 +338,10 @@ static uint8_t *compressed(struct exchange *e, const struct head *head, size_t b
         e->match.route->action != ACTION_INFER || body_size < COMPRESS_WORTH ||
         strcmp(e->method, "HEAD") == 0)
         return NULL;
-    /* Where it would not be smaller, it stays as it is. */
+    /* Where it would not be smaller, or there is no memory for it, it stays as it is. */
     size_t front = EXCHANGE_HEAD_MAX + ((body_size + 63) & ~(size_t)63);
-    if (scratch_take(&e->thread->work, front + COMPRESS_OUT_ROOM, &error) != STATUS_OK)
+    if (scratch_take(&e->thread->work, front + COMPRESS_OUT_ROOM, &error) != STATUS_OK ||
+        exchange_allow(e, &e->thread->work, front + COMPRESS_OUT_ROOM, &error) != STATUS_OK)
         return NULL;
     uint8_t *work = e->thread->work.data;
     bool smaller =
@@ -367,6 +397,8 @@ enum status exchange_answer_room(struct exchange *e, size_t bound, struct buf *b
     if (bound > INT32_MAX - EXCHANGE_HEAD_MAX)
         return status_fail(error, STATUS_TOO_LARGE, "the answer is too large");
     enum status status = scratch_take(&e->thread->answer, bound + EXCHANGE_HEAD_MAX, error);
+    if (status == STATUS_OK)
+        status = exchange_allow(e, &e->thread->answer, bound + EXCHANGE_HEAD_MAX, error);
     if (status != STATUS_OK)
         return status;
     *body = buf_of(e->thread->answer.data + EXCHANGE_HEAD_MAX, bound);

@@ -85,6 +85,10 @@ MUST_USE enum status exchange_body_type(struct exchange *exchange, struct error 
 MUST_USE enum status exchange_body(struct exchange *exchange, uint64_t limit, const uint8_t **data,
                                    size_t *size, struct error *error);
 
+/* So much of one of the thread's regions may be touched: see scratch_allow. */
+MUST_USE enum status exchange_allow(struct exchange *exchange, struct scratch *scratch, size_t size,
+                                    struct error *error);
+
 /* Room for an answer's body of `bound` bytes; it lies behind room for the head. */
 MUST_USE enum status exchange_answer_room(struct exchange *exchange, size_t bound, struct buf *body,
                                           struct error *error);

@@ -67,12 +67,19 @@ static enum status size_stacks(struct error *error) {
     return done ? STATUS_OK : status_fail(error, STATUS_INTERNAL, "stacks cannot be sized");
 }
 
+/* One tenant alone has half of it: a body of the largest size, and as much again for its answer. */
+static uint64_t memory_for(const struct config *config) {
+    uint64_t least = 4 * config->limits.body_bytes;
+    return config->limits.memory_bytes > least ? config->limits.memory_bytes : least;
+}
+
 int front_main(const struct role_start *start) {
     static struct front front;
     struct http *http = NULL;
     SSL_CTX *tls = NULL;
     struct error error = {0};
     front.config = start->config;
+    front.budget.limit = memory_for(start->config);
     ledger_link_init(&front.ledger);
     workers_init(&front.workers);
     front.sources =

@@ -7,6 +7,7 @@
 
 #include "base/config.h"
 #include "base/ring.h"
+#include "server/front/budget.h"
 #include "server/front/channel.h"
 #include "server/front/counters.h"
 #include "server/front/ledger_link.h"
@@ -28,6 +29,7 @@ struct front {
     struct workers workers;
     struct sources *sources;
     struct refusals *refusals;
+    struct budget budget;       /* of bodies and answers */
     _Atomic bool leaving;       /* not ready any more; what is asked is still answered */
     _Atomic bool draining;      /* what is under way is finished, the rest refused */
     _Atomic unsigned in_flight; /* requests being answered */

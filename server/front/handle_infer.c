@@ -96,6 +96,8 @@ static enum status take_ranks(struct exchange *e, struct oip_response *response,
     if (!checked_mul(count, sizeof *response->ranks, &size))
         return status_fail(error, STATUS_TOO_LARGE, "the answer is too large");
     enum status status = scratch_take(&e->thread->work, size, error);
+    if (status == STATUS_OK)
+        status = exchange_allow(e, &e->thread->work, size, error);
     if (status != STATUS_OK)
         return status;
     response->ranks = (struct classification_rank *)(void *)e->thread->work.data;
@@ -124,6 +126,8 @@ static enum status encode(struct infer *x, struct error *error) {
         status = oip_response_write(&response, &x->answer, &x->json_size, &x->binary, error);
     if (status != STATUS_OK)
         e->answer_used = EXCHANGE_HEAD_MAX + x->answer.size;
+    /* A client that takes long to read holds what it is sent, not what it might have been. */
+    scratch_trim(&e->thread->answer, EXCHANGE_HEAD_MAX + x->answer.size);
     return status;
 }
 

@@ -89,6 +89,16 @@ void metrics_write(struct front *front, struct buf *out) {
           front->config->limits.connections);
     gauge(out, "strongroom_workers", "Tenants' processes that run.",
           workers_running(&front->workers));
+    gauge(out, "strongroom_payload_memory_bytes",
+          "Memory of bodies and answers, beyond the standing buffers.",
+          value_of(&front->budget.used));
+    gauge(out, "strongroom_payload_memory_limit_bytes",
+          "How much that may be; a tenant has at most as much as is still free.",
+          front->budget.limit);
+    counter(out, "strongroom_payload_memory_refusals_total",
+            "Times that a request or its compression was refused more.");
+    buf_printf(out, "strongroom_payload_memory_refusals_total %" PRIu64 "\n",
+               value_of(&front->budget.refused));
     write_requests(&front->counters, out);
     write_durations(&front->counters, out);
     write_bytes(&front->counters, out);

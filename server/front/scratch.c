@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 
 #define PAGE 4096
+#define STEP ((size_t)1 << 20)
 
 enum status scratch_take(struct scratch *scratch, size_t size, struct error *error) {
     if (size <= scratch->capacity)
@@ -24,6 +25,39 @@ enum status scratch_take(struct scratch *scratch, size_t size, struct error *err
     return STATUS_OK;
 }
 
+/* In steps, so that a body that grows does not ask for every piece. */
+static size_t beyond(const struct scratch *scratch, size_t size) {
+    size_t most = scratch->capacity > SCRATCH_KEPT ? scratch->capacity - SCRATCH_KEPT : 0;
+    size_t wanted = size > SCRATCH_KEPT ? size - SCRATCH_KEPT : 0;
+    wanted = wanted < most ? (wanted + STEP - 1) / STEP * STEP : most;
+    return wanted < most ? wanted : most;
+}
+
+enum status scratch_allow(struct scratch *scratch, struct budget *budget, uint32_t tenant,
+                          size_t had, size_t size, struct error *error) {
+    if (size <= SCRATCH_KEPT)
+        return STATUS_OK;
+    size_t wanted = beyond(scratch, size);
+    if (wanted <= scratch->allowed)
+        return STATUS_OK;
+    enum status status = budget_take(budget, tenant, (uint64_t)had + scratch->allowed,
+                                     wanted - scratch->allowed, error);
+    if (status != STATUS_OK)
+        return status;
+    scratch->budget = budget;
+    scratch->tenant = tenant;
+    scratch->allowed = wanted;
+    return STATUS_OK;
+}
+
+void scratch_trim(struct scratch *scratch, size_t used) {
+    size_t wanted = beyond(scratch, used);
+    if (wanted >= scratch->allowed)
+        return;
+    budget_give(scratch->budget, scratch->tenant, scratch->allowed - wanted);
+    scratch->allowed = wanted;
+}
+
 void scratch_wipe(struct scratch *scratch, size_t used) {
     if (!scratch->data)
         return;
@@ -35,5 +69,7 @@ void scratch_wipe(struct scratch *scratch, size_t used) {
 void scratch_free(struct scratch *scratch) {
     if (scratch->data)
         munmap(scratch->data, scratch->capacity);
+    if (scratch->allowed)
+        budget_give(scratch->budget, scratch->tenant, scratch->allowed);
     *scratch = (struct scratch){0};
 }

@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """Clients, models and workers that mean harm: whatever they do to themselves, others go on."""
 
+import gzip
+import json
 import os
 import pathlib
 import re
@@ -10,9 +12,10 @@ import ssl
 import threading
 import time
 import unittest
+import urllib.request
 
 import onnx_file
-from harness import Server, tensor
+from harness import Server, free_port, tensor
 
 PATTERN = bytes(range(1, 33))
 QUESTION = [tensor("x", [1, 64], [1.0] * 64)]
@@ -100,6 +103,124 @@ class SilentClients(unittest.TestCase):
             self.assertEqual(connection.getresponse().read(), b'{"live":true,"ready":true}\n')
             time.sleep(pause)
         connection.close()
+
+
+class HoardedMemory(unittest.TestCase):
+    """Bodies that are small on the wire, large in memory, and never end."""
+
+    BODY, LIMIT = 16 << 20, 64 << 20
+
+    @classmethod
+    def setUpClass(cls):
+        cls.server = Server(f"limits:\n  body_bytes: {cls.BODY}\n  memory_bytes: {cls.LIMIT}\n"
+                            f"metrics:\n  listen: 127.0.0.1:{free_port()}\n")
+        cls.server.start()
+        for tenant in ("acme", "globex"):
+            cls.server.tenant(tenant)
+            cls.server.upload(tenant, "m", cls.server.seal(tenant, onnx_file.linear(PATTERN)))
+            assert cls.server.infer(tenant, "m", QUESTION).status == 200
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.server.close()
+
+    def resident(self):
+        """KiB of front."""
+        pid, = self.server.processes()["front"]
+        status = pathlib.Path(f"/proc/{pid}/status").read_text()
+        return int(re.search(r"VmRSS:\s+(\d+) kB", status)[1])
+
+    def held(self):
+        """Bytes of the budget that are taken."""
+        listen = re.search(r"listen: (127.0.0.1:\d+)\n\Z",
+                           (self.server.data / "strongroom.yaml").read_text().strip() + "\n")[1]
+        with urllib.request.urlopen(f"http://{listen}/metrics", timeout=10) as page:
+            return int(re.search(r"^strongroom_payload_memory_bytes (\d+)$", page.read().decode(),
+                                 re.M)[1])
+
+    def endless(self, body, *more):
+        """A request of acme whose body lacks its last byte."""
+        connection = self.server.connect(10)
+        connection.connect()
+        head = ["POST /v2/models/m/infer HTTP/1.1", "Host: x", *more,
+                "Authorization: Bearer " + self.server.keys["acme"],
+                f"Content-Length: {len(body) + 1}"]
+        connection.sock.sendall("\r\n".join(head).encode() + b"\r\n\r\n" + body)
+        self.addCleanup(connection.close)
+        return connection.sock
+
+    def medium(self, tenant):
+        """4 MiB of spaces in front of a question; on the wire so little that it is sent whole."""
+        body = gzip.compress(b" " * (4 << 20) + json.dumps({"inputs": QUESTION}).encode())
+        return self.server.request("POST", "/v2/models/m/infer", body=body, key=tenant,
+                                   headers={"Content-Encoding": "gzip"})
+
+    def settled(self, wanted):
+        end = time.monotonic() + 10
+        while self.held() != wanted and time.monotonic() < end:
+            time.sleep(0.05)
+        return self.held()
+
+    def hoard(self, body, *more):
+        before = self.resident()
+        self.assertEqual(self.held(), 0)
+        sockets = [self.endless(body, *more) for _ in range(14)]
+        refused = []
+        end = time.monotonic() + 10
+        while len(refused) < 12 and time.monotonic() < end:
+            for s in [s for s in sockets if s not in refused]:
+                s.settimeout(0.1)
+                try:
+                    answer = s.recv(4096)
+                except (TimeoutError, ConnectionError):
+                    continue
+                self.assertIn(b" 503 ", answer.split(b"\r\n")[0])
+                self.assertIn(b"Retry-After:", answer)
+                refused.append(s)
+        # Two of them have half of the whole, all that one tenant may have while it is alone.
+        self.assertGreaterEqual(len(refused), 12)
+        self.assertLessEqual(self.held(), self.LIMIT // 2)
+        self.assertGreater(self.held(), self.LIMIT // 4)
+        # Each thread's standing buffers may have come to be meanwhile.
+        self.assertLess(self.resident() - before, (self.LIMIT >> 10) // 2 + 14 * 2048)
+        self.assertEqual(self.server.infer("acme", "m", QUESTION).status, 200)
+        self.assertEqual(self.medium("acme").status, 503)
+        self.assertEqual(self.medium("globex").status, 200)
+        for s in sockets:
+            s.close()
+        self.assertEqual(self.settled(0), 0)
+        self.assertEqual(self.medium("acme").status, 200)
+        self.assertEqual(self.settled(0), 0)
+
+    def test_of_compressed_bodies(self):
+        # Behind it empty members: more than the piece that is read before any is decompressed.
+        self.hoard(gzip.compress(b" " * (self.BODY - 100)) + gzip.compress(b"") * 2000,
+                   "Content-Encoding: gzip")
+
+    def test_of_plain_bodies(self):
+        before = self.resident()
+        sockets = [self.endless(b" " * (self.BODY - 100)) for _ in range(2)]
+        answer = self.medium("acme")
+        self.assertEqual(answer.status, 503, answer)
+        self.assertIn("Retry-After", answer.headers)
+        self.assertEqual(self.medium("globex").status, 200)
+        self.assertLess(self.resident() - before, self.LIMIT >> 10)
+        for s in sockets:
+            s.close()
+        self.assertEqual(self.settled(0), 0)
+
+    def test_who_is_refused_hears_of_it_before_the_body(self):
+        held = [self.endless(b" " * (self.BODY - 100)) for _ in range(2)]
+        waiting = self.server.connect(10)
+        waiting.connect()
+        waiting.sock.sendall(b"POST /v2/models/m/infer HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer "
+                             + self.server.keys["acme"].encode() + b"\r\nContent-Length: 9000000"
+                             b"\r\nExpect: 100-continue\r\n\r\n")
+        self.assertIn(b" 503 ", waiting.sock.recv(4096).split(b"\r\n")[0])
+        waiting.close()
+        for s in held:
+            s.close()
+        self.assertEqual(self.settled(0), 0)
 
 
 class HostileModels(unittest.TestCase):

@@ -1,7 +1,9 @@
 /* How a request and its answer are carried: compressed bodies, traces, limits, counts. */
+#include "server/front/budget.h"
 #include "server/front/compress.h"
 #include "server/front/counters.h"
 #include "server/front/rate_limit.h"
+#include "server/front/scratch.h"
 #include "server/front/trace.h"
 
 #include <criterion/criterion.h>
@@ -25,7 +27,17 @@ static size_t pack(int window_bits, const void *data, size_t size, uint8_t *out,
     return room - s.avail_out;
 }
 
-/* In pieces of `step` bytes; the room must be clean afterwards. */
+static size_t growth;
+
+static enum status grow(struct compress_sink *sink, struct error *why) {
+    if (!growth)
+        return status_fail(why, STATUS_UNAVAILABLE, "no more");
+    sink->room = sink->capacity - sink->room > growth ? sink->room + growth : sink->capacity;
+    return STATUS_OK;
+}
+
+/* In pieces of `step` bytes, into room that grows by `step` and some; the room for zlib must be
+ * clean afterwards. */
 static enum status unpack(enum compress_coding coding, const uint8_t *bytes, size_t size,
                           size_t step, uint8_t *out, size_t capacity, size_t *used) {
     struct compress_in *in = NULL;
@@ -33,16 +45,19 @@ static enum status unpack(enum compress_coding coding, const uint8_t *bytes, siz
     *used = 0;
     error.message[0] = '\0';
     cr_assert_eq(compress_in_begin(in_room, coding, &in, &error), STATUS_OK);
+    struct compress_sink sink = {.data = out, .room = 0, .capacity = capacity, .grow = grow};
+    growth = step + 7;
     enum status status = STATUS_OK;
     for (size_t at = 0; at < size && status == STATUS_OK; at += step) {
         size_t n = size - at < step ? size - at : step;
         uint8_t *exact = malloc(n);
         memcpy(exact, bytes + at, n);
-        status = compress_in_take(in, exact, n, out, capacity, used, &error);
+        status = compress_in_take(in, exact, n, &sink, &error);
         free(exact);
     }
     if (status == STATUS_OK)
-        status = compress_in_end(in, *used, capacity, &error);
+        status = compress_in_end(in, &sink, &error);
+    *used = sink.used;
     compress_in_close(in);
     for (size_t i = 0; i < sizeof in_room; i++)
         cr_assert_eq(in_room[i], 0, "byte %zu of the room is left", i);
@@ -92,6 +107,64 @@ Test(front_compress, bodies_come_out_as_they_were) {
                      STATUS_INVALID);
         cr_expect(error.message[0] != '\0');
     }
+}
+
+Test(front_compress, nothing_is_written_without_room) {
+    static uint8_t plain[100000], packed[4096], out[100000];
+    struct compress_in *in = NULL;
+    struct compress_sink sink = {.data = out, .room = 500, .capacity = sizeof out, .grow = grow};
+    size_t size = pack(31, plain, sizeof plain, packed, sizeof packed);
+    memset(out, 0xa5, sizeof out);
+    growth = 0;
+    cr_assert_eq(compress_in_begin(in_room, COMPRESS_GZIP, &in, &error), STATUS_OK);
+    cr_expect_eq(compress_in_take(in, packed, size, &sink, &error), STATUS_UNAVAILABLE);
+    cr_expect_str_eq(error.message, "no more");
+    cr_expect_eq(sink.used, 500);
+    cr_expect_eq(out[499], 0);
+    cr_expect_eq(out[500], 0xa5);
+    compress_in_close(in);
+}
+
+/* One alone half, two a third each; whoever has nothing always finds room. */
+Test(front_budget, nobody_has_more_than_what_is_left) {
+    static struct budget b = {.limit = 1200};
+    cr_assert_eq(budget_take(&b, 1, 0, 601, &error), STATUS_TOO_LARGE);
+    cr_assert_eq(budget_take(&b, 1, 500, 101, &error), STATUS_TOO_LARGE);
+    cr_assert_eq(budget_take(&b, 1, UINT64_MAX, UINT64_MAX, &error), STATUS_TOO_LARGE);
+    cr_assert_eq(budget_take(&b, 1, 0, 600, &error), STATUS_OK);
+    cr_assert_eq(budget_take(&b, 1, 0, 1, &error), STATUS_UNAVAILABLE);
+    cr_assert_eq(budget_take(&b, 2, 0, 301, &error), STATUS_UNAVAILABLE);
+    cr_assert_eq(budget_take(&b, 2, 0, 300, &error), STATUS_OK);
+    cr_assert_eq(budget_take(&b, 3, 0, 150, &error), STATUS_OK);
+    budget_give(&b, 1, 600);
+    cr_assert_eq(budget_take(&b, 2, 0, 75, &error), STATUS_OK);
+    budget_give(&b, 2, 375);
+    budget_give(&b, 3, 150);
+    cr_expect_eq(b.used, 0);
+    for (size_t i = 0; i < BUDGET_SHARES; i++)
+        cr_expect_eq(b.of[i], 0);
+    cr_expect_eq(b.refused, 5);
+}
+
+Test(front_budget, scratch_asks_beyond_its_standing_part_and_gives_back) {
+    static struct budget b = {.limit = 64 << 20};
+    struct scratch s = {0};
+    const size_t mib = 1 << 20;
+    cr_assert_eq(scratch_take(&s, 9 * mib, &error), STATUS_OK);
+    cr_assert_eq(scratch_allow(&s, &b, 7, 0, mib, &error), STATUS_OK);
+    cr_expect_eq(b.used, 0);
+    cr_assert_eq(scratch_allow(&s, &b, 7, 0, mib + 1, &error), STATUS_OK);
+    cr_expect_eq(b.used, mib);
+    cr_assert_eq(scratch_allow(&s, &b, 7, 0, 9 * mib, &error), STATUS_OK);
+    cr_expect_eq(b.used, 8 * mib);
+    scratch_trim(&s, 3 * mib);
+    cr_expect_eq(b.used, 2 * mib);
+    cr_assert_eq(scratch_allow(&s, &b, 7, 31 * mib, 9 * mib, &error), STATUS_TOO_LARGE);
+    cr_expect_eq(b.used, 2 * mib);
+    scratch_wipe(&s, 3 * mib);
+    cr_expect_eq(b.used, 0);
+    cr_expect_eq(b.of[7], 0);
+    scratch_free(&s);
 }
 
 Test(front_compress, gzip_may_have_members) {

@@ -15,6 +15,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
@@ -22,6 +23,8 @@
 
 #define SEND_SECONDS 2
 #define SOCKET_BYTES (1 << 20)
+/* The limit on a role's files binds the log too, where that is a file: it may have so much. */
+#define LOG_FILE_BYTES ((uint64_t)1 << 30)
 
 bool child_traced(enum role role) {
     return role == ROLE_WORKER || role == ROLE_KEEPER;
@@ -62,6 +65,15 @@ static void set_limit(__rlimit_resource_t resource, rlim_t value) {
     limit.rlim_cur = limit.rlim_max;
     if (setrlimit(resource, &limit) != 0)
         give_up("a resource limit cannot be set");
+}
+
+/* What would be longer is refused with EFBIG instead of ending the process. */
+static void limit_files(uint64_t bytes) {
+    struct stat log;
+    if (fstat(ROLE_DESCRIPTOR_LOG, &log) == 0 && S_ISREG(log.st_mode) && bytes < LOG_FILE_BYTES)
+        bytes = LOG_FILE_BYTES;
+    signal(SIGXFSZ, SIG_IGN);
+    set_limit(RLIMIT_FSIZE, bytes);
 }
 
 static void become(const struct child_plan *plan) {
@@ -138,6 +150,8 @@ static void run(const struct child_plan *plan, int gate, int launch) {
     become(plan);
     if (plan->address_space)
         set_limit(RLIMIT_AS, plan->address_space);
+    if (plan->file_bytes)
+        limit_files(plan->file_bytes);
     syscall(SYS_execveat, binary, "", arguments, environment, 0x1000 /* AT_EMPTY_PATH */);
     give_up("the program cannot be executed");
 }

@@ -32,6 +32,7 @@ struct child_plan {
     uid_t user;
     gid_t group;
     uint64_t address_space; /* bytes, 0 for no limit */
+    uint64_t file_bytes;    /* the longest file, memory in files too; 0 for no limit */
     uint64_t threads;       /* of the user, where change_user; 0 for no limit */
 };
 

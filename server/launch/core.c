@@ -20,6 +20,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+/* Secret memory lies in files, as the kernel sees it: a role that has no others needs these. */
+#define SECRET_BYTES ((uint64_t)64 << 20)
+
 static bool alive(const struct launch *launch, enum role role) {
     return launch->core[role].pid > 0 && launch->core[role].ready;
 }
@@ -46,6 +49,7 @@ static enum status fill_plan(const struct launch *launch, enum role role, struct
     switch (role) {
     case ROLE_KEEPER:
         plan->threads = 64;
+        plan->file_bytes = SECRET_BYTES; /* it writes none */
         status = resources_file(config->root_identity, "root.identity", true, &plan->descriptors[0],
                                 error);
         if (status == STATUS_OK)
@@ -61,6 +65,9 @@ static enum status fill_plan(const struct launch *launch, enum role role, struct
         plan->descriptor_count = 2;
         break;
     case ROLE_FRONT:
+        /* The only files it ever writes are the uploads whose descriptors it is given. */
+        plan->file_bytes =
+            config->limits.model_bytes > SECRET_BYTES ? config->limits.model_bytes : SECRET_BYTES;
         plan->threads = config->limits.connections + 4096; /* of all servers with this user */
         status = resources_file(config->tls_certificate, "tls.certificate", false,
                                 &plan->descriptors[0], error);

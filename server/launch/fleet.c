@@ -82,6 +82,7 @@ static void start(struct launch *launch, struct worker *worker, uint64_t now) {
     backoff_started(&worker->backoff, now);
     enum status status = ring_size(config->worker.slots, fleet_slot_bytes(config), &ring, &error);
     plan.address_space = ((uint64_t)config->worker.memory_mib << 20) + ring;
+    plan.file_bytes = (uint64_t)config->worker.memory_mib << 20; /* weights: it writes no others */
     if (status == STATUS_OK)
         status = child_start(&plan, &worker->pid, &worker->socket, &error);
     if (status == STATUS_OK) {

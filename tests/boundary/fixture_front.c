@@ -8,8 +8,10 @@
 #include "server/check.h"
 #include "server/launch/resources.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -148,6 +150,17 @@ int check_run(const char *path, const struct config *config) {
     return status_exit(resources_check(config, NULL, NULL, &error));
 }
 
+/* What a front that was broken into may do with the descriptor of an upload. */
+static void try_files(uint64_t most) {
+    int fd = memfd_create("upload", MFD_CLOEXEC);
+    const bool fits = pwrite(fd, "x", 1, (off_t)most - 1) == 1;
+    const bool ends = pwrite(fd, "x", 1, (off_t)most) < 0 && errno == EFBIG &&
+                      ftruncate(fd, (off_t)most + 1) < 0 && errno == EFBIG;
+    log_info("fixture: a file of the limit %s, one byte more %s", fits ? "fits" : "is refused",
+             ends ? "is refused" : "fits");
+    close(fd);
+}
+
 int front_main(const struct role_start *start) {
     const struct message_ready ready = {.pid = (uint32_t)getpid()};
     struct error error;
@@ -157,6 +170,7 @@ int front_main(const struct role_start *start) {
         f.workers[i].socket = -1;
     close(start->tls_certificate);
     close(start->tls_key);
+    try_files(start->config->limits.model_bytes);
     if (sandbox_enter(ROLE_FRONT, NULL, 0, &error) != STATUS_OK ||
         message_send_ready(f.launch, &ready, NULL, &error) != STATUS_OK) {
         log_error("cannot start: %s", error.message);

@@ -160,6 +160,12 @@ Test(boundary, keeper_signs_only_the_recipient_that_is_sealed) {
     cr_assert(strstr(refused, "holds no name"), "%s", refused);
 }
 
+Test(boundary, front_can_make_no_file_longer_than_a_model) {
+    server_start(&s);
+    server_log_has(&s, 0, "fixture: a file of the limit fits, one byte more is refused");
+    cr_assert_eq(server_stop(&s), 0, "%s", s.text);
+}
+
 Test(boundary, nonsense_costs_the_socket) {
     server_start(&s);
     start_worker(SERVER_ACME);

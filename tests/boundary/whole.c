@@ -90,6 +90,28 @@ Test(whole, descriptors_of_every_process) {
     cr_assert_eq(access(path, F_OK), -1, "the admin socket is left behind");
 }
 
+/* Bytes that a file of the role may have; 0: no limit. */
+static unsigned long long file_limit(const char *role) {
+    char path[64], line[128];
+    unsigned long long soft = 0;
+    snprintf(path, sizeof path, "/proc/%d/limits", server_pid(&s, role));
+    FILE *file = fopen(path, "r");
+    cr_assert(file, "%s", path);
+    while (fgets(line, sizeof line, file))
+        if (strncmp(line, "Max file size", 13) == 0 && sscanf(line + 13, "%llu", &soft) != 1)
+            soft = 0;
+    fclose(file);
+    return soft;
+}
+
+Test(whole, files_of_the_roles_have_a_longest) {
+    server_start(&s);
+    cr_expect_eq(file_limit("keeper"), 64ull << 20);
+    cr_expect_eq(file_limit("front"), 4ull << 30, "the default of limits.model_bytes");
+    cr_expect_eq(file_limit("ledger"), 0, "the store and its log grow");
+    cr_assert_eq(server_stop(&s), 0, "%s", s.text);
+}
+
 /* A descriptor of ours for the eventfd that front and ledger share: the bell of their mailbox. */
 static int bell_of_front(void) {
     char path[64], line[64];

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "admin/certificate.h"
@@ -10,6 +11,10 @@
 #include "admin/doctor.h"
 
 #define DAY 86400
+/* Of the disk that the data folder is on. Below the one uploads are refused
+ * (server/ledger/upload.c), below the other soon everything. */
+#define SPACE_RESERVED ((uint64_t)64 << 20)
+#define SPACE_NEEDED ((uint64_t)256 << 10)
 
 /* A file that only its owner may touch. */
 static void check_secret_file(struct doctor *doctor, const char *check, const char *path) {
@@ -57,10 +62,30 @@ static void check_certificate(struct doctor *doctor, const char *path) {
                    "ends in %" PRId64 " days", seconds / DAY);
 }
 
+/* Records need little; uploads leave 64 MiB or a sixteenth of the disk for them. */
+static void check_space(struct doctor *doctor, const char *path) {
+    struct statvfs disk;
+    if (statvfs(path, &disk) != 0) {
+        doctor_say(doctor, "disk space", DOCTOR_BAD, "%s: %s", path, strerror(errno));
+        return;
+    }
+    const uint64_t all = (uint64_t)disk.f_blocks * disk.f_frsize;
+    const uint64_t left = (uint64_t)disk.f_bavail * disk.f_frsize;
+    const uint64_t reserve = all / 16 < SPACE_RESERVED ? all / 16 : SPACE_RESERVED;
+    const enum doctor_verdict verdict = left < SPACE_NEEDED ? DOCTOR_BAD
+                                        : left < reserve    ? DOCTOR_WEAK
+                                                            : DOCTOR_OK;
+    static const char *const consequences[] = {
+        "", ": models cannot be uploaded", ": records cannot be written, and nothing is answered"};
+    doctor_say(doctor, "disk space", verdict, "%" PRIu64 " KiB of %" PRIu64 " MiB are free%s",
+               left >> 10, all >> 20, consequences[verdict]);
+}
+
 void doctor_folder(struct doctor *doctor, const struct config *config) {
     doctor_say(doctor, "configuration", DOCTOR_OK, "understood; listens on %s%s", config->listen[0],
                config->listen_count > 1 ? " and more" : "");
     check_data_folder(doctor, config->data);
+    check_space(doctor, config->data);
     check_secret_file(doctor, "root identity", config->root_identity);
     check_secret_file(doctor, "signing key", config->signing_key);
     check_secret_file(doctor, "TLS key", config->tls_key);
@@ -89,5 +114,11 @@ void doctor_store(struct doctor *doctor, struct connection *connection, const st
                    json_integer_value(json_object_get(facts, "keys")),
                    json_integer_value(json_object_get(facts, "models")),
                    json_integer_value(json_object_get(facts, "records")));
+    if (facts && connection_is_server(connection))
+        doctor_say(doctor, "audit log",
+                   json_is_false(json_object_get(facts, "recording")) ? DOCTOR_BAD : DOCTOR_OK,
+                   json_is_false(json_object_get(facts, "recording"))
+                       ? "cannot be written: every request is answered 503 until it can be"
+                       : "the running server writes it");
     json_decref(facts);
 }

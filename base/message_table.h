@@ -72,7 +72,8 @@
     M(UNWRAP, unwrap, WORKER, KEEPER, 0)                                                           \
     M(FILE_KEY, file_key, KEEPER, WORKER, 0)                                                       \
     M(SIGN_RECIPIENT, sign_recipient, LEDGER, KEEPER, 0)                                           \
-    M(RECIPIENT_SIGNED, recipient_signed, KEEPER, LEDGER, 0)
+    M(RECIPIENT_SIGNED, recipient_signed, KEEPER, LEDGER, 0)                                       \
+    M(RECORDING, recording, LEDGER, FRONT, 0)
 
 /* --- life of the processes ---------------------------------------------------------------- */
 
@@ -195,6 +196,10 @@
  * Needs no ticket: it says nothing that front must not know. */
 #define MESSAGE_FIELDS_measure(F)
 #define MESSAGE_FIELDS_measured(F) F(BYTES, figures, MESSAGE_RESULT_MAX)
+
+/* Whether the audit log can be written (1) or not (0), for readiness; told when that changes.
+ * Without it, it can. */
+#define MESSAGE_FIELDS_recording(F) F(U8, good, 0)
 
 /* --- loading a model ----------------------------------------------------------------------- */
 

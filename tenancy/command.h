@@ -108,6 +108,7 @@ struct tenancy {
     const struct tenancy_hooks *hooks;
     void *context;
     const char *client; /* who asks, as the audit log shall say: "uid 0" */
+    bool unrecorded;    /* the server's records cannot be written now */
     /* What allows it; NULL: to be root or the server's own user, who may do everything. */
     const struct tenancy_operator *by;
     unsigned tls_minimum; /* of the listener: 12, 13; 0 where it is not known */

@@ -119,11 +119,11 @@ enum status handlers_status(struct tenancy *tenancy, const json_t *request, json
     if (status != STATUS_OK)
         return status;
     json_t *made =
-        json_pack("{s:s,s:I,s:s,s:s,s:i,s:i,s:I,s:I,s:I,s:I}", "store", meta.uid, "created",
+        json_pack("{s:s,s:I,s:s,s:s,s:i,s:i,s:I,s:I,s:I,s:I,s:b}", "store", meta.uid, "created",
                   (json_int_t)meta.created, "root_recipient", meta.recipient, "verifier",
                   meta.verifier, "store_version", version, "store_version_known",
                   store_version_known(), "tenants", counts.tenants, "keys", counts.keys, "models",
-                  counts.models, "records", (json_int_t)records);
+                  counts.models, "records", (json_int_t)records, "recording", !tenancy->unrecorded);
     return handlers_respond(made, response, error);
 }
 

@@ -34,6 +34,7 @@ struct control {
 static void lose_ledger(struct control *c) {
     ledger_link_set(&c->front->ledger, -1);
     c->ledger = -1;
+    atomic_store(&c->front->unrecorded, false);
 }
 
 static void add_worker(struct control *c, struct message *message) {
@@ -81,6 +82,7 @@ static void from_launch(struct control *c) {
     }
     switch (message.type) {
     case MESSAGE_FRONT_LEDGER:
+        atomic_store(&c->front->unrecorded, false);
         ledger_link_set(&c->front->ledger, message.descriptors[0]);
         c->ledger = message.descriptors[0];
         message.descriptors[0] = -1;
@@ -123,6 +125,10 @@ static void from_ledger(struct control *c) {
         return;
     if (status == STATUS_OK && message.type == MESSAGE_MAILBOX) {
         take_mailbox(c, &message);
+        return;
+    }
+    if (status == STATUS_OK && message.type == MESSAGE_RECORDING) {
+        atomic_store(&c->front->unrecorded, !message.recording.good);
         return;
     }
     if (status != STATUS_OK || message.type != MESSAGE_FRONT_PAYLOAD) {

@@ -30,6 +30,7 @@ struct front {
     struct sources *sources;
     struct refusals *refusals;
     struct budget budget;       /* of bodies and answers */
+    _Atomic bool unrecorded;    /* the ledger says that it cannot write its log: 503 for all */
     _Atomic bool leaving;       /* not ready any more; what is asked is still answered */
     _Atomic bool draining;      /* what is under way is finished, the rest refused */
     _Atomic unsigned in_flight; /* requests being answered */

@@ -14,7 +14,8 @@ static void answer(struct exchange *e, bool ready) {
 
 void handle_health_live(struct exchange *e) {
     struct front *front = e->thread->front;
-    answer(e, !atomic_load(&front->leaving) && ledger_link_up(&front->ledger));
+    answer(e, !atomic_load(&front->leaving) && ledger_link_up(&front->ledger) &&
+                  !atomic_load(&front->unrecorded));
 }
 
 void handle_health_ready(struct exchange *e) {
@@ -23,6 +24,9 @@ void handle_health_ready(struct exchange *e) {
         exchange_error(e, STATUS_UNAVAILABLE, "the server is shutting down", 5);
     else if (!ledger_link_up(&front->ledger))
         exchange_error(e, STATUS_UNAVAILABLE, "the server is not ready", 1);
+    else if (atomic_load(&front->unrecorded))
+        exchange_error(e, STATUS_UNAVAILABLE,
+                       "requests cannot be recorded now, so none is answered", 1);
     else
         answer(e, true);
 }

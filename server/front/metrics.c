@@ -82,7 +82,8 @@ void metrics_write(struct front *front, struct buf *out) {
                     "# TYPE strongroom_build_info gauge\n"
                     "strongroom_build_info{version=\"" STRONGROOM_VERSION "\"} 1\n");
     gauge(out, "strongroom_ready", "1 where requests are taken.",
-          !atomic_load(&front->draining) && ledger_link_up(&front->ledger));
+          !atomic_load(&front->draining) && ledger_link_up(&front->ledger) &&
+              !atomic_load(&front->unrecorded));
     gauge(out, "strongroom_requests_in_flight", "Requests being answered, this one included.",
           atomic_load(&front->in_flight));
     gauge(out, "strongroom_connections_limit", "Connections that are served at once.",

@@ -5,6 +5,7 @@
 #include "crypto/random.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -27,7 +28,8 @@ struct commit {
     pthread_t thread;
     pthread_mutex_t mutex;
     pthread_cond_t wake;
-    bool stopping, failing;
+    bool stopping;
+    _Atomic bool failing;
     bool due; /* the queue is worth its write: commit_pace said so */
     int completions;
     struct commit_job *jobs, **jobs_end;
@@ -176,6 +178,23 @@ void commit_measure(struct commit *c, struct commit_figures *figures) {
     figures->queue_limit = QUEUE_MAX;
 }
 
+static void wake_loop(const struct commit *c) {
+    const uint64_t one = 1;
+    if (write(c->completions, &one, sizeof one) < 0)
+        log_error("the ledger's loop cannot be woken");
+}
+
+bool commit_failing(struct commit *c) {
+    return atomic_load(&c->failing);
+}
+
+void commit_probe(struct commit *c, int64_t now) {
+    const struct commit_record probe = {
+        .time = now, .action = "audit.resumed", .outcome = status_name(STATUS_OK)};
+    if (commit_failing(c))
+        (void)commit_append(c, &probe);
+}
+
 static void commit_group(struct commit *c, size_t count) {
     size_t usage_count = 0;
     uint8_t salts[GROUP_MAX][AUDIT_RECORD_SALT_SIZE];
@@ -195,11 +214,13 @@ static void commit_group(struct commit *c, size_t count) {
     count_group(&c->figures, count, status == STATUS_OK, now_us() - begun);
     pthread_mutex_unlock(&c->mutex);
     /* Said once per outage, not once per group: the log may be on the same full disk. */
-    if (status != STATUS_OK && !c->failing)
-        log_error("the audit log cannot be written, answers are withheld: %s", error.message);
-    else if (status == STATUS_OK && c->failing)
-        log_info("the audit log can be written again");
-    c->failing = status != STATUS_OK;
+    if (atomic_exchange(&c->failing, status != STATUS_OK) != (status != STATUS_OK)) {
+        if (status != STATUS_OK)
+            log_error("the audit log cannot be written, answers are withheld: %s", error.message);
+        else
+            log_info("the audit log can be written again");
+        wake_loop(c);
+    }
     for (size_t i = 0; i < count; i++) {
         struct commit_record *r = &c->group[i];
         commit_tell(r->reply, r->ticket, r->answer, status, c->records[i].seq);
@@ -235,9 +256,7 @@ static void *commit_thread(void *argument) {
             job->next = NULL;
             *c->finished_end = job;
             c->finished_end = &job->next;
-            const uint64_t one = 1;
-            if (write(c->completions, &one, sizeof one) < 0)
-                log_error("the ledger's loop cannot be woken");
+            wake_loop(c);
         }
         if (c->stopping && !c->count && !c->jobs)
             break;

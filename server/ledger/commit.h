@@ -63,7 +63,8 @@ struct commit_job {
     void (*done)(struct commit_job *job, void *context);
 };
 
-/* `completions` is an eventfd that is written when jobs are done. */
+/* `completions` is an eventfd that is written when jobs are done, or writing begins or ceases to
+ * fail. */
 MUST_USE enum status commit_start(struct store *store, int completions, struct commit **commit,
                                   struct error *error);
 /* Ends the thread after everything queued is written. NULL is safe. */
@@ -76,6 +77,12 @@ bool commit_append(struct commit *commit, const struct commit_record *record);
  * that was appended is written. `open` requests are under way and will join. Microseconds until it
  * wants to be called again, -1: no need. */
 int64_t commit_pace(struct commit *commit, uint32_t open);
+/* The last group could not be written. The loop is woken (`completions`) when that changes. Any
+ * thread. */
+bool commit_failing(struct commit *commit);
+/* Where that is so, try with a record that says that records are written again: nobody may ask
+ * anything before readiness is true again, so somebody has to try. `now` as in records. */
+void commit_probe(struct commit *commit, int64_t now);
 /* What has been written so far, and what waits. */
 #define COMMIT_BUCKETS 12 /* upper bounds of commit_bound_us; what took longer is in none */
 struct commit_figures {

@@ -97,6 +97,17 @@ static void front_gone(struct ledger *ledger) {
     ledger_close(ledger, ledger->bell);
     boxes_close(ledger->boxes);
     ledger->front = ledger->bell = NULL;
+    ledger->front_knows = false;
+}
+
+/* Readiness is false as long as nothing could be answered. Told again in the next turn where
+ * front's socket is full. */
+static void tell_recording(struct ledger *ledger) {
+    const bool failing = commit_failing(ledger->commit);
+    const struct message_recording m = {.good = !failing};
+    if (ledger->front && failing != ledger->front_knows &&
+        message_send_recording(ledger->front->socket, &m, NULL, NULL) == STATUS_OK)
+        ledger->front_knows = failing;
 }
 
 static void open_boxes(struct ledger *ledger) {
@@ -302,6 +313,8 @@ static void tick(struct ledger *ledger) {
     failures_flush(ledger->failures, ledger->commit,
                    ledger->config->audit.plain_failures ? NULL : &ledger->gate, ledger_now_us(),
                    ledger->leave);
+    if (!ledger->leave)
+        commit_probe(ledger->commit, ledger_now_us());
     workers_expire(ledger);
     admin_socket_expire(ledger);
 }
@@ -333,6 +346,7 @@ static void serve(struct ledger *ledger, uint8_t *buffer) {
         for (int i = 0; i < n; i++)
             handle(ledger, events[i].data.ptr, buffer);
         bury();
+        tell_recording(ledger);
         if (ledger_now_ms() >= next_tick) {
             tick(ledger);
             next_tick = ledger_now_ms() + TICK_MS;

@@ -68,6 +68,7 @@ char *operator_execute(struct ledger *ledger, struct store *store, const char *c
                               .context = &errand,
                               .client = client,
                               .by = by,
+                              .unrecorded = commit_failing(ledger->commit),
                               .tls_minimum = ledger->config->tls_minimum};
     return tenancy_answer(&tenancy, request, request_size, answer_size);
 }

@@ -42,6 +42,7 @@ struct ledger {
     struct link *launch;
     struct link *front; /* control socket; NULL while front is down */
     struct link *bell;  /* of front's mailbox; NULL without one */
+    bool front_knows;   /* that records cannot be written */
     int epoll;
     bool draining;
     bool leave; /* the loop ends */

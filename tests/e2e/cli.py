@@ -199,8 +199,10 @@ class Acts:
         verdicts = {c["check"]: c for c in result["checks"]}
         for check in ("kernel", "landlock", "seccomp", "secret memory", "locked memory limit",
                       "swap", "configuration", "data folder", "root identity", "signing key",
-                      "TLS key", "TLS certificate", "server", "store"):
+                      "TLS key", "TLS certificate", "disk space", "server", "store"):
             self.assertIn(check, verdicts)
+        self.assertEqual(verdicts.get("audit log", {}).get("verdict"),
+                         "ok" if self.running else None)
         for check in ("data folder", "root identity", "TLS key", "TLS certificate", "store"):
             self.assertEqual(verdicts[check]["verdict"], "ok", verdicts[check])
         self.assertIn("running, and answers" if self.running else "not running",

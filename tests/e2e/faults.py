@@ -212,6 +212,21 @@ class Kills(unittest.TestCase):
 
 
 class DiskFull(unittest.TestCase):
+    @staticmethod
+    def ready(server, wanted):
+        """What readiness says, as soon as it is of that status."""
+        end = time.monotonic() + 10
+        answer = server.request("GET", "/v2/health/ready", key=None)
+        while answer.status != wanted and time.monotonic() < end:
+            time.sleep(0.1)
+            answer = server.request("GET", "/v2/health/ready", key=None)
+        return answer
+
+    @staticmethod
+    def doctor(server):
+        checks = json.loads(server.cli("doctor", "--json", check=False).stdout)["checks"]
+        return {c["check"]: c for c in checks}
+
     @unittest.skipUnless(os.geteuid() == 0, "mounting a small file system takes root")
     def test_no_answer_without_its_record(self):
         server = Server()
@@ -242,10 +257,21 @@ class DiskFull(unittest.TestCase):
             self.assertNotIn("outputs", answer.json)
             self.assertIn("Retry-After", answer.headers)
             self.assertEqual(server.infer("acme", "m", question).status, 503)
+            told = self.ready(server, 503)
+            self.assertEqual(told.status, 503, told)
+            self.assertIn("recorded", told.error)
+            self.assertIn("Retry-After", told.headers)
+            verdicts = self.doctor(server)
+            self.assertEqual(verdicts["audit log"]["verdict"], "bad", verdicts)
+            self.assertIn("503", verdicts["audit log"]["reason"])
+            self.assertEqual(verdicts["disk space"]["verdict"], "bad", verdicts)
             filler.unlink()
-            deadline = time.monotonic() + 10
-            while time.monotonic() < deadline and server.infer("acme", "m", question).status != 200:
-                time.sleep(0.1)
+            # By itself: while it is not ready, nobody asks it anything else.
+            self.assertEqual(self.ready(server, 200).status, 200)
+            self.assertEqual(self.doctor(server)["audit log"]["verdict"], "ok")
+            newest = json.loads(server.cli("audit", "list", "--limit", "9", "--json").stdout)
+            actions = [r["record"]["action"] for r in newest["records"]]
+            self.assertEqual(actions.count("audit.resumed"), 1, actions)
             self.assertEqual(server.infer("acme", "m", question).status, 200)
             self.assertGreaterEqual(len(server.audit("acme")), count)
             self.assertEqual(server.stop(), 0)

@@ -63,6 +63,28 @@ Test(front_service, nothing_answers_without_a_key_but_health) {
     cr_expect_eq(fixture_stop(), 0);
 }
 
+/* The status of readiness, when it has become that, or what it is after two seconds. */
+static int readiness(int wanted) {
+    int status = 0;
+    for (int i = 0; i < 100 && status != wanted; i++) {
+        poll(NULL, 0, 20);
+        status = ask("GET /v2/health/ready HTTP/1.1\r\n" HOST "\r\n");
+    }
+    return status;
+}
+
+Test(front_service, it_is_not_ready_while_nothing_can_be_recorded) {
+    fixture_start(false);
+    fixture_recording(false);
+    cr_expect_eq(readiness(503), 503);
+    cr_expect(says("Retry-After: 1") && says("cannot be recorded"));
+    cr_expect_eq(ask("GET /v2/health/live HTTP/1.1\r\n" HOST "\r\n"), 200);
+    cr_expect(says("{\"live\":true,\"ready\":false}"));
+    fixture_recording(true);
+    cr_expect_eq(readiness(200), 200);
+    cr_expect_eq(fixture_stop(), 0);
+}
+
 Test(front_service, with_a_key_the_routes_answer) {
     fixture_start(true);
     cr_expect_eq(ask("GET /v2 HTTP/1.1\r\n" HOST KEY "X-Request-Id: my-id\r\n\r\n"), 200);

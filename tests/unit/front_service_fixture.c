@@ -34,7 +34,7 @@ struct fixture_ledger fixture_ledger = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static struct {
     pid_t pid;
-    int launch, worker_socket;
+    int launch, ledger, worker_socket;
     uint16_t port;
     struct ring *ring;
     pthread_t worker;
@@ -322,6 +322,7 @@ void fixture_start(bool with_worker) {
     cr_assert_eq(message_send_front_ledger(fixture.launch, &introduce, &ledger[1], &error),
                  STATUS_OK);
     close(ledger[1]);
+    fixture.ledger = ledger[0];
     pthread_create(&thread, NULL, serve_ledger, (void *)(intptr_t)ledger[0]);
     pthread_detach(thread);
     if (with_worker)
@@ -335,6 +336,13 @@ void fixture_start(bool with_worker) {
         poll(NULL, 0, 20);
     }
     cr_assert_fail("the front did not become ready");
+}
+
+void fixture_recording(bool good) {
+    const struct message_recording m = {.good = good};
+    struct error error = {0};
+    cr_assert_eq(message_send_recording(fixture.ledger, &m, NULL, &error), STATUS_OK, "%s",
+                 error.message);
 }
 
 void fixture_drain(void) {

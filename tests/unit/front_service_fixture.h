@@ -39,6 +39,8 @@ void fixture_start(bool with_worker);
 int fixture_stop(void);
 /* Tell the front to finish; fixture_stop then waits for it. */
 void fixture_drain(void);
+/* The ledger tells whether it can write its log. */
+void fixture_recording(bool good);
 /* The worker tells the signature of one more model. */
 void fixture_tell(uint64_t model, const char *signature);
 /* The worker's socket closes, as when it dies. */

@@ -71,6 +71,9 @@ bad:
 
 bool network_contains(const struct network *network, const uint8_t address[16]) {
     const unsigned whole = network->bits / 8, rest = network->bits % 8;
+    /* ::/0 and what else is wider than the place of IPv4 is meant as IPv6, and holds no IPv4. */
+    if (network->bits < MAPPED_BITS && memcmp(address, mapped, sizeof mapped) == 0)
+        return false;
     return memcmp(address, network->address, whole) == 0 &&
            (rest == 0 || (address[whole] & (0xff00 >> rest) & 0xff) == network->address[whole]);
 }

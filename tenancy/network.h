@@ -1,6 +1,7 @@
 /* Networks as CIDR writes them, of either family: "10.0.0.0/8", "2001:db8::/32", "::1" (RFC 4632,
  * RFC 4291). Both are kept as IPv6; IPv4 lies in ::ffff:0:0/96, so that an IPv4 client of an IPv6
- * socket is the same client.
+ * socket is the same client. A network wider than that place, such as ::/0, is one of IPv6 alone:
+ * no network of one family holds an address of the other.
  *
  * Threads: pure functions. Input: untrusted. */
 #ifndef TENANCY_NETWORK_H

@@ -188,6 +188,11 @@ class Policies(unittest.TestCase):
         self.assertEqual((record["action"], record["outcome"]), ("model.infer", "forbidden"))
         self.refused(self.server.request("GET", "/v2"), 403,
                      "the API key may not be used from this network")
+        self.set('networks: ["::/0"]', give=False)
+        self.refused(self.server.request("GET", "/v2"), 403,
+                     "the API key may not be used from this network")
+        self.set('networks: [0.0.0.0/0, "::/0"]', give=False)
+        self.assertEqual(self.server.request("GET", "/v2").status, 200)
         self.set("networks: [127.0.0.0/8]", give=False)
         self.assertEqual(self.infer().status, 200)
 

@@ -221,9 +221,23 @@ Test(network, of_both_families) {
     cr_expect_not(inside("127.0.0.1", "127.0.0.2"));
     cr_expect(inside("2001:db8::/33", "2001:db8:7fff::1"));
     cr_expect_not(inside("2001:db8::/33", "2001:db8:8000::1"));
-    cr_expect(inside("::/0", "10.0.0.1"));
+    cr_expect(inside("::/0", "2001:db8::1"));
+    cr_expect(inside("::/1", "::1"));
     cr_expect(inside("::1", "::1"));
     cr_expect_not(inside("::1/128", "::2"));
+}
+
+/* IPv4 lies within IPv6 here, and who writes an IPv6 network does not mean it. */
+Test(network, of_one_family_holds_none_of_the_other) {
+    static const char *const wide[] = {"::/0", "::/1", "::/64", "::/80", "::/95", "::fffe:0:0/95"};
+    for (size_t i = 0; i < sizeof wide / sizeof wide[0]; i++) {
+        cr_expect_not(inside(wide[i], "10.0.0.1"), "%s", wide[i]);
+        cr_expect_not(inside(wide[i], "::ffff:10.0.0.1"), "%s", wide[i]);
+    }
+    cr_expect(inside("::fffe:0:0/95", "::fffe:1:2"));
+    cr_expect_not(inside("0.0.0.0/0", "::1"));
+    cr_expect_not(inside("0.0.0.0/0", "::10.0.0.1"));
+    cr_expect(inside("::ffff:0:0/96", "10.0.0.1"), "0.0.0.0/0 written as IPv6");
 }
 
 Test(network, what_is_none_is_refused) {

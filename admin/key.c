@@ -19,17 +19,26 @@
 #define DAYS_MAX 36500
 
 static const struct output_field fields[] = {
-    {"id", "id", OUTPUT_WHOLE},          {"tenant", "tenant", OUTPUT_TEXT},
-    {"scopes", "scopes", OUTPUT_TEXT},   {"label", "label", OUTPUT_TEXT},
-    {"created", "created", OUTPUT_TIME}, {"expires", "expires", OUTPUT_TIME},
-    {"revoked", "revoked", OUTPUT_TIME}, {"certificate", "certificate", OUTPUT_TEXT},
+    {"id", "id", OUTPUT_WHOLE},
+    {"tenant", "tenant", OUTPUT_TEXT},
+    {"scopes", "scopes", OUTPUT_TEXT},
+    {"label", "label", OUTPUT_TEXT},
+    {"created", "created", OUTPUT_TIME},
+    {"expires", "expires", OUTPUT_TIME},
+    {"revoked", "revoked", OUTPUT_TIME},
+    {"maker", "created_by", OUTPUT_WHOLE},
+    {"certificate", "certificate", OUTPUT_TEXT},
 };
 #define FIELDS (sizeof fields / sizeof fields[0])
 
 static const struct output_field operator_fields[] = {
-    {"id", "id", OUTPUT_WHOLE},          {"scopes", "scopes", OUTPUT_TEXT},
-    {"label", "label", OUTPUT_TEXT},     {"created", "created", OUTPUT_TIME},
-    {"expires", "expires", OUTPUT_TIME}, {"revoked", "revoked", OUTPUT_TIME},
+    {"id", "id", OUTPUT_WHOLE},
+    {"scopes", "scopes", OUTPUT_TEXT},
+    {"label", "label", OUTPUT_TEXT},
+    {"created", "created", OUTPUT_TIME},
+    {"expires", "expires", OUTPUT_TIME},
+    {"revoked", "revoked", OUTPUT_TIME},
+    {"maker", "created_by", OUTPUT_WHOLE},
 };
 #define OPERATOR_FIELDS (sizeof operator_fields / sizeof operator_fields[0])
 
@@ -279,9 +288,11 @@ const struct cli_command key_commands[COMMANDS_KEY] = {
      .least = 1,
      .most = 1,
      .summary = "refuse a key from the next request on",
-     .help = "ID is the part of the key after \"sr_\", and what `strongroom key list` shows. It\n"
-             "does not ask first: a key that has leaked is to stop at once, and another is made\n"
-             "with `strongroom key create`.",
+     .help =
+         "ID is the part of the key after \"sr_\", and what `strongroom key list` shows. It\n"
+         "does not ask first: a key that has leaked is to stop at once, and another is made\n"
+         "with `strongroom key create`. Keys that it made go on: `strongroom key list` names the\n"
+         "maker of each; revoke those too.",
      .example = "key revoke mq2kz6tw7q4a",
      .run = revoke_key},
 };

@@ -105,6 +105,10 @@ enum status check_key(const struct store_key *key, struct error *error) {
     if (length == 0 || length > STORE_KEY_ID_MAX || strspn(key->id, ALPHANUMERIC) != length)
         return status_fail(error, STATUS_INVALID, "key id: must be 1 to %d letters and digits",
                            STORE_KEY_ID_MAX);
+    length = strnlen(key->maker, sizeof key->maker);
+    if (length == sizeof key->maker || strspn(key->maker, ALPHANUMERIC) != length)
+        return status_fail(error, STATUS_INVALID, "maker: must be at most %d letters and digits",
+                           STORE_KEY_MAKER_MAX);
     if (key->scopes == 0 || (key->scopes & ~among))
         return status_fail(error, STATUS_INVALID, "scopes: none, or one that is not known");
     enum status status = key->label[0] ? check_name("label", key->label, error) : STATUS_OK;

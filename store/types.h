@@ -19,6 +19,7 @@
 #define STORE_NOTE_MAX 2048     /* a signed note */
 #define STORE_VERIFIER_MAX 256  /* a note verifier key */
 #define STORE_KEY_ID_MAX 32
+#define STORE_KEY_MAKER_MAX STORE_KEY_ID_MAX
 #define STORE_KEY_HASH_SIZE 32
 #define STORE_COMMITMENT_SIZE 32
 #define STORE_HEADER_MAX 65536                         /* of a sealed model */
@@ -73,6 +74,9 @@ struct store_key {
     int64_t created;
     int64_t expires; /* 0: never */
     int64_t revoked; /* 0: not */
+    /* The key that made it, "operator" where none was needed, "" where that is not known. A maker's
+     * end is not its keys': this says which to look at when it leaked. */
+    char maker[STORE_KEY_MAKER_MAX + 1];
     bool has_certificate;
     uint8_t certificate[STORE_CERTIFICATE_SIZE]; /* of the client that may use it, and no other */
 };

@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <string.h>
 
 #include "base/name.h"
@@ -12,10 +13,11 @@ json_t *handlers_key_json(const struct store_key *key, const char *tenant_name) 
     scope_format(key->scopes, scopes);
     if (key->has_certificate)
         encoding_hex(key->certificate, sizeof key->certificate, certificate);
-    return json_pack("{s:s,s:s*,s:s*,s:s,s:s,s:I,s:I,s:I}", "id", key->id, "certificate",
+    return json_pack("{s:s,s:s*,s:s*,s:s,s:s,s:I,s:I,s:I,s:s*}", "id", key->id, "certificate",
                      tenant_name ? certificate : NULL, "tenant", tenant_name, "label", key->label,
                      "scopes", scopes, "created", (json_int_t)key->created, "expires",
-                     (json_int_t)key->expires, "revoked", (json_int_t)key->revoked);
+                     (json_int_t)key->expires, "revoked", (json_int_t)key->revoked, "created_by",
+                     key->maker[0] ? key->maker : NULL);
 }
 
 enum status handlers_key_read(const json_t *request, struct store_key *key, struct error *error) {
@@ -104,6 +106,7 @@ enum status handlers_key_create(struct tenancy *tenancy, const json_t *request, 
     struct audit_record record = handlers_record(tenancy, "key.create", tenant.uid, key.id);
     key.tenant = tenant.id;
     key.created = record.time;
+    snprintf(key.maker, sizeof key.maker, "%s", record.key);
     status = store_key_create(tenancy->store, &key, &record, error);
     if (status != STATUS_OK)
         return status;

@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <string.h>
 
 #include "base/instant.h"
@@ -68,6 +69,7 @@ enum status handlers_operator_create(struct tenancy *tenancy, const json_t *requ
         return status;
     struct audit_record record = handlers_record(tenancy, "operator.create", "", key.id);
     key.created = record.time;
+    snprintf(key.maker, sizeof key.maker, "%s", record.key);
     status = bound_expiry(tenancy, record.time, &key, error);
     if (status == STATUS_OK)
         status = store_key_create(tenancy->store, &key, &record, error);

@@ -38,9 +38,10 @@ static json_t *scopes_json(uint32_t scopes) {
 }
 
 json_t *key_act_json(const struct store_key *key) {
-    return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o}", "id", key->id, "label", key->label, "scopes",
-                     scopes_json(key->scopes), "created", time_json(key->created), "expires",
-                     time_json(key->expires), "revoked", time_json(key->revoked));
+    return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:s?}", "id", key->id, "label", key->label,
+                     "scopes", scopes_json(key->scopes), "created", time_json(key->created),
+                     "expires", time_json(key->expires), "revoked", time_json(key->revoked),
+                     "created_by", key->maker[0] ? key->maker : NULL);
 }
 
 enum status key_act_find(struct store *store, int64_t tenant, const char *id, struct store_key *key,
@@ -113,6 +114,7 @@ static enum status derive(const struct act *act, struct store *store, const stru
     key->created = now;
     key->expires = q->expires ? (int64_t)q->expires : maker->expires;
     memcpy(key->label, q->label, strlen(q->label) + 1);
+    memcpy(key->maker, maker->id, sizeof maker->id);
     key->has_certificate = maker->has_certificate;
     memcpy(key->certificate, maker->certificate, sizeof key->certificate);
     return STATUS_OK;

@@ -18,6 +18,8 @@ static enum status read_row(void *context, sqlite3_stmt *row, struct error *erro
     if (status == STATUS_OK)
         status = db_column_blob(row, 8, out->certificate, sizeof out->certificate,
                                 &certificate_size, error);
+    if (status == STATUS_OK)
+        status = db_column_text(row, 9, out->maker, sizeof out->maker, error);
     out->has_certificate = certificate_size != 0;
     if (status == STATUS_OK &&
         (hash_size != sizeof out->hash ||
@@ -51,6 +53,8 @@ enum status db_keys_create(struct store *store, const struct store_key *key,
     if (status == STATUS_OK)
         status = db_bind_blob(insert, 9, key->certificate,
                               key->has_certificate ? sizeof key->certificate : 0, error);
+    if (status == STATUS_OK)
+        status = db_bind_text(insert, 10, key->maker, error);
     if (status == STATUS_OK)
         status = db_run(db, insert, "a key with this id exists", backend_no_tenant, error);
     return db_finish(db, status, record, error);

@@ -5,7 +5,7 @@
 
 const struct db_migration db_migrate_table[] = {
     {1, migration_0001}, {2, migration_0002}, {3, migration_0003},
-    {4, migration_0004}, {5, migration_0005},
+    {4, migration_0004}, {5, migration_0005}, {6, migration_0006},
 };
 const int db_migrate_count = sizeof db_migrate_table / sizeof db_migrate_table[0];
 

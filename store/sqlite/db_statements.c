@@ -3,7 +3,8 @@
 #define TENANT                                                                                     \
     "SELECT id, uid, name, state, created, recipient, wrapped, note, policy FROM tenants "
 #define KEY                                                                                        \
-    "SELECT id, tenant, label, hash, scopes, created, expires, revoked, certificate FROM keys "
+    "SELECT id, tenant, label, hash, scopes, created, expires, revoked, certificate, maker "       \
+    "FROM keys "
 #define MODEL                                                                                      \
     "SELECT id, tenant, name, version, state, payload_size, commitment, created, length(header), " \
     "unloaded FROM models "
@@ -44,9 +45,9 @@ const char *const db_statements_sql[DB_STATEMENTS] = {
                       " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
 
     [DB_KEY_INSERT] = "INSERT INTO keys (id, tenant, label, hash, scopes, created, expires, "
-                      "revoked, certificate) "
-                      "SELECT ?1, id, ?3, ?4, ?5, ?6, ?7, ?8, ?9 FROM tenants WHERE id = ?2 "
-                      "UNION ALL SELECT ?1, NULL, ?3, ?4, ?5, ?6, ?7, ?8, ?9 WHERE ?2 = 0",
+                      "revoked, certificate, maker) "
+                      "SELECT ?1, id, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10 FROM tenants WHERE id = ?2 "
+                      "UNION ALL SELECT ?1, NULL, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10 WHERE ?2 = 0",
     [DB_KEY_FIND] = KEY "WHERE id = ?1",
     [DB_KEY_LIST] = KEY "WHERE tenant = ?1 ORDER BY row",
     [DB_KEY_LIST_ALL] = KEY "WHERE tenant IS NOT NULL ORDER BY row",

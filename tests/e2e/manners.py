@@ -454,7 +454,7 @@ class Running(unittest.TestCase):
         self.server.infer("acme", "nobody", [])
         for words, titles in ((["audit", "list"], "seq time tenant key action target outcome units client"),
                               (["usage"], "tenant day key model requests errors compute in out"),
-                              (["key", "list"], "id tenant scopes label created expires revoked certificate")):
+                              (["key", "list"], "id tenant scopes label created expires revoked maker certificate")):
             titles = titles.split()
             rows = [r for r in command(*words, **self.data).stdout.splitlines()[1:]]
             if words == ["usage"] and not rows:

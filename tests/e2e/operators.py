@@ -337,13 +337,14 @@ class OperatorKeys(unittest.TestCase):
 
     def test_a_key_gives_no_more_than_it_has(self):
         maker, id = self.make("operators:write,audit:read")
-        weaker, _ = self.make("audit:read", by=maker)
+        weaker, child = self.make("audit:read", by=maker)
         self.assertEqual(self.run_as(weaker, "audit", "list").returncode, 0)
         done = self.run_as(maker, "operator-key", "create", "--scopes", "tenants:write,audit:read")
         self.assertEqual(done.returncode, 3)
         self.assertIn("which is not tenants:write", done.stderr)
         listed = json.loads(self.run_as(maker, "operator-key", "list", "--json").stdout)["keys"]
-        self.assertIn(id, [row["id"] for row in listed])
+        makers = {row["id"]: row["created_by"] for row in listed}
+        self.assertEqual((makers[id], makers[child]), ("operator", id))
         for text in ("metrics,nothing", "infer", "", "metrics,metrics"):
             self.assertEqual(self.run_as(None, "operator-key", "create", "--scopes", text).returncode, 2, text)
         done = self.run_as(None, "key", "create", "--tenant", "acme", "--scopes", "metrics")

@@ -273,6 +273,12 @@ class Routes(unittest.TestCase):
                           "expires": "2099-01-31T00:00:00Z"})
         self.assertEqual((made["label"], made["scopes"], made["expires"], made["revoked"]),
                          ("ci", ["models:read", "infer"], "2099-01-31T00:00:00Z", None))
+        maker = self.server.keys["acme"].split("_")[1]
+        self.assertEqual(made["created_by"], maker)
+        listed = {k["id"]: k["created_by"] for k in self.get("/v1/keys?limit=500")["keys"]}
+        self.assertEqual((listed[made["id"]], listed[maker]), (maker, "operator"))
+        shown = json.loads(self.server.cli("key", "list", "--tenant", "acme", "--json").stdout)
+        self.assertEqual({k["id"]: k["created_by"] for k in shown["keys"]}, listed)
         self.assertRegex(made["key"], f"^sr_{made['id']}_[a-z2-7]{{52}}_[a-z2-7]{{7}}$")
         self.assertEqual(self.server.request("GET", "/v2/models/m", key=made["key"]).status, 200)
         self.get("/v1/usage", 403, key=made["key"])

@@ -51,6 +51,7 @@ struct store_key store_fixture_key(int n, int64_t tenant) {
     struct store_key key = {
         .tenant = tenant,
         .label = "laptop",
+        .maker = "key0",
         .scopes = SCOPE_INFER | SCOPE_MODELS_READ,
         .created = FIXTURE_NOW + n,
     };

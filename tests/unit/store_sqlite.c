@@ -174,6 +174,45 @@ Test(store_migrations, an_older_store_is_brought_forward_with_what_it_holds) {
     store_fixture_remove(folder);
 }
 
+/* Makers came later than keys; the log of before says them. */
+Test(store_migrations, makers_are_found_in_the_log) {
+    char *folder = store_fixture_folder();
+    sqlite3 *db = connect_plainly(folder);
+    ASSERT_OK(db_migrate(db, db_migrate_table, 5, &error));
+    cr_assert_eq(
+        run_sql(db,
+                "INSERT INTO meta VALUES (1, '00112233445566778899aabbccddeeff', 5, "
+                "'age1rootroot', 'v');"
+                "INSERT INTO tenants (uid, name, state, created, recipient, wrapped, note) "
+                "VALUES ('u', 'acme', 1, 6, 'age1x', x'0102', 'n');"
+                "INSERT INTO keys (id, tenant, label, hash, scopes, created, expires, revoked) "
+                "VALUES ('a', 1, '', zeroblob(32), 1, 7, 0, 0), ('b', 1, '', zeroblob(32), 1, 8, "
+                "0, 0), ('c', NULL, '', zeroblob(32), 2048, 9, 0, 0), ('d', 1, '', zeroblob(32), "
+                "1, 9, 0, 0);"
+                "INSERT INTO audit VALUES (0, 7, 'u', 'operator', zeroblob(32), CAST("
+                "'{\"action\":\"key.create\",\"outcome\":\"ok\",\"target\":\"a\"}' AS BLOB)), "
+                "(1, 8, 'u', 'a', zeroblob(32), CAST("
+                "'{\"action\":\"key.create\",\"outcome\":\"ok\",\"target\":\"b\"}' AS BLOB)), "
+                "(2, 9, '', 'operator', zeroblob(32), CAST("
+                "'{\"action\":\"operator.create\",\"outcome\":\"ok\",\"target\":\"c\"}' AS BLOB)), "
+                "(3, 10, 'u', 'x', zeroblob(32), CAST("
+                "'{\"action\":\"key.read\",\"outcome\":\"ok\",\"target\":\"b\"}' AS BLOB)), "
+                "(4, 11, 'u', 'x', zeroblob(32), x'7bff')"),
+        SQLITE_OK);
+    cr_assert_eq(sqlite3_close(db), SQLITE_OK);
+    struct store *store = NULL;
+    struct store_key key;
+    ASSERT_OK(store_open(folder, &store, &error));
+    static const char *const makers[][2] = {
+        {"a", "operator"}, {"b", "a"}, {"c", "operator"}, {"d", ""}};
+    for (size_t i = 0; i < sizeof makers / sizeof makers[0]; i++) {
+        ASSERT_OK(store_key_find(store, makers[i][0], &key, &error));
+        cr_expect_str_eq(key.maker, makers[i][1], "%s", makers[i][0]);
+    }
+    store_close(store);
+    store_fixture_remove(folder);
+}
+
 Test(store_migrations, a_newer_store_is_refused_and_not_touched) {
     char *folder = store_fixture_folder();
     store_close(make(folder));

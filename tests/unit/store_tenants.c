@@ -79,6 +79,8 @@ STORE_TEST(values_of_the_wrong_form_are_refused) {
     ASSERT_STATUS(store_key_create(store, &key, NULL, &error), STATUS_INVALID);
     key = store_fixture_key(1, id), key.id[0] = '\'';
     ASSERT_STATUS(store_key_create(store, &key, NULL, &error), STATUS_INVALID);
+    key = store_fixture_key(1, id), key.maker[0] = '\'';
+    ASSERT_STATUS(store_key_create(store, &key, NULL, &error), STATUS_INVALID);
 
     struct store_model model;
     ASSERT_STATUS(store_model_create(store, id, "a/b", "1", FIXTURE_NOW, &model, NULL, &error),
@@ -142,6 +144,7 @@ STORE_TEST(keys_of_operators) {
     cr_assert_eq(found.scopes, key.scopes);
     cr_assert_eq(memcmp(found.hash, key.hash, sizeof key.hash), 0);
     cr_assert_str_eq(found.label, key.label);
+    cr_assert_str_eq(found.maker, "key0");
     ASSERT_OK(store_key_list(store, 0, count_key, &count, &error));
     cr_assert_eq(count, 0, "it is no tenant's");
     ASSERT_OK(store_key_list(store, STORE_OPERATORS, count_key, &count, &error));
@@ -182,6 +185,7 @@ STORE_TEST(keys) {
     ASSERT_OK(store_key_find(store, "key1", &found, &error));
     cr_assert_eq(found.tenant, a);
     cr_assert_eq(found.scopes, key.scopes);
+    cr_assert_str_eq(found.maker, key.maker);
     cr_assert_eq(found.expires, key.expires);
     cr_assert_eq(found.revoked, 0);
     cr_assert_str_eq(found.label, "laptop");

@@ -89,10 +89,40 @@ struct config_place config_place_value(const void *bytes, size_t size, const cha
     return find(bytes, size, setting).place;
 }
 
+/* Whether the next node is the key of a mapping, by depth. Deeper than any text that is taken goes,
+ * libcyaml refuses what stands there by itself. */
+#define DEPTH_MAX 16
+struct nesting {
+    unsigned depth;
+    bool mapping[DEPTH_MAX], key[DEPTH_MAX];
+};
+
+/* True where `event` begins a list or mapping in the place of a key, for which libcyaml has no
+ * words. */
+static bool complex_key(struct nesting *n, yaml_event_type_t type) {
+    const bool begins = type == YAML_MAPPING_START_EVENT || type == YAML_SEQUENCE_START_EVENT;
+    const bool ends = type == YAML_MAPPING_END_EVENT || type == YAML_SEQUENCE_END_EVENT;
+    if (ends && n->depth)
+        n->depth--;
+    const bool known = n->depth > 0 && n->depth <= DEPTH_MAX && n->mapping[n->depth - 1];
+    if (begins) {
+        if (known && n->key[n->depth - 1])
+            return true;
+        if (n->depth < DEPTH_MAX) {
+            n->mapping[n->depth] = type == YAML_MAPPING_START_EVENT;
+            n->key[n->depth] = true;
+        }
+        n->depth++;
+    } else if (known && (ends || type == YAML_SCALAR_EVENT || type == YAML_ALIAS_EVENT))
+        n->key[n->depth - 1] = !n->key[n->depth - 1];
+    return false;
+}
+
 enum status config_place_whole(const void *bytes, size_t size, const char *what,
                                struct error *error) {
     enum status status = STATUS_OK;
     unsigned documents = 0;
+    struct nesting nesting = {0};
     yaml_parser_t parser;
     bool more = true;
     if (!yaml_parser_initialize(&parser))
@@ -102,7 +132,7 @@ enum status config_place_whole(const void *bytes, size_t size, const char *what,
         yaml_event_t event;
         if (!yaml_parser_parse(&parser, &event))
             break;
-        const size_t line = event.start_mark.line + 1;
+        const size_t line = event.start_mark.line + 1, column = event.start_mark.column + 1;
         if (event.type == YAML_DOCUMENT_START_EVENT && ++documents > 1)
             status =
                 status_fail(error, STATUS_INVALID,
@@ -111,6 +141,11 @@ enum status config_place_whole(const void *bytes, size_t size, const char *what,
                  memchr(event.data.scalar.value, '\0', event.data.scalar.length))
             status = status_fail(error, STATUS_INVALID, "%s: line %zu: a value has a zero byte",
                                  what, line);
+        else if (complex_key(&nesting, event.type))
+            status = status_fail(error, STATUS_INVALID,
+                                 "%s: line %zu, column %zu: found a list or mapping as a key, "
+                                 "expected a name",
+                                 what, line, column);
         more = event.type != YAML_STREAM_END_EVENT;
         yaml_event_delete(&event);
     }

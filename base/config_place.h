@@ -19,7 +19,8 @@ unsigned config_place_line(const void *bytes, size_t size, const char *setting, 
 
 /* libcyaml reads one document, passing over what follows, and takes a text up to its first zero
  * byte. STATUS_INVALID, the message beginning with `what`, where that would drop something that
- * stands there; text that is no YAML is left to libcyaml. */
+ * stands there, and where a key is a list or mapping, of which libcyaml says "internal error"; text
+ * that is no YAML is left to libcyaml. */
 MUST_USE enum status config_place_whole(const void *bytes, size_t size, const char *what,
                                         struct error *error);
 

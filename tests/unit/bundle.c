@@ -162,6 +162,30 @@ Test(bundle, nothing_of_a_manifest_is_passed_over) {
     cr_expect_null(m);
 }
 
+Test(bundle, a_key_of_a_manifest_is_a_name) {
+    static const struct {
+        const char *text, *where;
+    } rows[] = {
+        {"? [a]\n", "line 1, column 3"},
+        {"? {a: b}\n: c\n", "line 1, column 3"},
+        {"batching: off\n[a, b]: off\n", "line 2, column 1"},
+        {"batching: off\nlabels:\n  - {output: y, file: a}\n? - a\n", "line 4, column 3"},
+        {"labels:\n  - {output: y, [x]: a}\n", "line 2, column 17"},
+        {"labels: [{output: y, file: a}, {{a: b}: y}]\n", "line 1, column 33"},
+        {"? [a]\n: off\n", "line 1, column 3"},
+    };
+    struct manifest *m = NULL;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char wanted[160];
+        snprintf(wanted, sizeof wanted,
+                 "manifest.yaml: %s: found a list or mapping as a key, expected a name",
+                 rows[i].where);
+        cr_expect_eq(manifest_parse(str_of(rows[i].text), &m, &error), STATUS_INVALID);
+        cr_expect_str_eq(error.message, wanted, "%s: %s", rows[i].text, error.message);
+        cr_expect_null(m);
+    }
+}
+
 Test(bundle, a_manifest_may_leave_everything_out_but_must_say_something) {
     struct manifest *m = NULL;
     cr_assert_eq(manifest_parse(str_of("batching: off\n"), &m, &error), STATUS_OK, "%s",

@@ -12,6 +12,9 @@
 #define LANDLOCK_NEEDED 2
 #define LANDLOCK_SIGNALS 6 /* the version from which signals to outside are denied too */
 #define MEMLOCK_FOR_MODELS ((uint64_t)256 << 20)
+/* Under any limit weights need all of it: server/worker/region.c and front do not lock theirs. */
+#define REST_UNLOCKED                                                                              \
+    "activations and the ring between front and workers are not locked, so swap has to be off"
 
 /* What binds the process that is looked at. */
 struct bounds {
@@ -130,12 +133,13 @@ static void check_memory_limit(struct doctor *doctor, const struct bounds *bound
     else if (bounds->lock_limit == UINT64_MAX)
         doctor_say(doctor, "locked memory limit", DOCTOR_OK, "unlimited for %s", whose);
     else if (bounds->lock_limit >= MEMLOCK_FOR_MODELS)
-        doctor_say(doctor, "locked memory limit", DOCTOR_OK, "%" PRIu64 " MiB for %s",
-                   bounds->lock_limit >> 20, whose);
+        doctor_say(doctor, "locked memory limit", DOCTOR_OK,
+                   "%" PRIu64 " MiB for %s: for weights; " REST_UNLOCKED, bounds->lock_limit >> 20,
+                   whose);
     else
         doctor_say(doctor, "locked memory limit", DOCTOR_WEAK,
-                   "%" PRIu64 " KiB for %s: a tenant's models must fit into that (raise "
-                   "RLIMIT_MEMLOCK, or give CAP_IPC_LOCK)",
+                   "%" PRIu64 " KiB for %s: a tenant's weights must fit into that; " REST_UNLOCKED
+                   " (no limit: RLIMIT_MEMLOCK unlimited, or CAP_IPC_LOCK)",
                    bounds->lock_limit >> 10, whose);
 }
 

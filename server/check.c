@@ -72,13 +72,13 @@ static enum status check_tls(struct check *check, const char **field, struct err
     const struct config *config = check->config;
     struct tls_files files = {-1, -1, -1};
     SSL_CTX *context = NULL;
-    enum status status = resources_file(config->tls_certificate, "tls.certificate", false,
+    enum status status = resources_file(config, config->tls_certificate, "tls.certificate", false,
                                         &files.certificate, error);
     if (status == STATUS_OK)
-        status = resources_file(config->tls_key, "tls.key", true, &files.key, error);
+        status = resources_file(config, config->tls_key, "tls.key", true, &files.key, error);
     if (status == STATUS_OK && config->tls_client_ca[0])
-        status =
-            resources_file(config->tls_client_ca, "tls.client_ca", false, &files.client_ca, error);
+        status = resources_file(config, config->tls_client_ca, "tls.client_ca", false,
+                                &files.client_ca, error);
     if (status == STATUS_OK)
         status = tls_context(&files, config->tls_minimum, &context, field, error);
     SSL_CTX_free(context);
@@ -90,10 +90,10 @@ static enum status check_keys(struct check *check, const char **field, struct er
     const struct config *config = check->config;
     int root = -1, signing = -1;
     *field = "root.identity";
-    enum status status = resources_file(config->root_identity, *field, true, &root, error);
+    enum status status = resources_file(config, config->root_identity, *field, true, &root, error);
     if (status == STATUS_OK) {
         *field = "signing.key";
-        status = resources_file(config->signing_key, *field, true, &signing, error);
+        status = resources_file(config, config->signing_key, *field, true, &signing, error);
     }
     if (status == STATUS_OK)
         status = keyring_check(root, signing, config->worker.allow_unlocked_memory, field,

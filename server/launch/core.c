@@ -50,10 +50,10 @@ static enum status fill_plan(const struct launch *launch, enum role role, struct
     case ROLE_KEEPER:
         plan->threads = 64;
         plan->file_bytes = SECRET_BYTES; /* it writes none */
-        status = resources_file(config->root_identity, "root.identity", true, &plan->descriptors[0],
-                                error);
+        status = resources_file(config, config->root_identity, "root.identity", true,
+                                &plan->descriptors[0], error);
         if (status == STATUS_OK)
-            status = resources_file(config->signing_key, "signing.key", false,
+            status = resources_file(config, config->signing_key, "signing.key", false,
                                     &plan->descriptors[1], error);
         plan->descriptor_count = plan->opened = 2;
         break;
@@ -69,13 +69,14 @@ static enum status fill_plan(const struct launch *launch, enum role role, struct
         plan->file_bytes =
             config->limits.model_bytes > SECRET_BYTES ? config->limits.model_bytes : SECRET_BYTES;
         plan->threads = config->limits.connections + 4096; /* of all servers with this user */
-        status = resources_file(config->tls_certificate, "tls.certificate", false,
+        status = resources_file(config, config->tls_certificate, "tls.certificate", false,
                                 &plan->descriptors[0], error);
         if (status == STATUS_OK)
-            status = resources_file(config->tls_key, "tls.key", true, &plan->descriptors[1], error);
+            status = resources_file(config, config->tls_key, "tls.key", true, &plan->descriptors[1],
+                                    error);
         plan->opened = 2;
         if (status == STATUS_OK && config->tls_client_ca[0])
-            status = resources_file(config->tls_client_ca, "tls.client_ca", false,
+            status = resources_file(config, config->tls_client_ca, "tls.client_ca", false,
                                     &plan->descriptors[plan->opened++], error);
         plan->descriptor_count = plan->opened;
         for (size_t i = 0; i < config->listen_count; i++)
@@ -207,10 +208,10 @@ void core_renew(struct launch *launch) {
     struct error error;
     if (front->pid <= 0)
         return;
-    enum status status =
-        resources_file(config->tls_certificate, "tls.certificate", false, &files[0], &error);
+    enum status status = resources_file(config, config->tls_certificate, "tls.certificate", false,
+                                        &files[0], &error);
     if (status == STATUS_OK)
-        status = resources_file(config->tls_key, "tls.key", true, &files[1], &error);
+        status = resources_file(config, config->tls_key, "tls.key", true, &files[1], &error);
     if (status != STATUS_OK)
         log_error("the certificate is not renewed: %s", error.message);
     else if (message_send_front_tls(front->socket, &renewed, files, &error) != STATUS_OK)

@@ -23,8 +23,25 @@
 #define BACKLOG 1024
 #define ADMIN_NAME "admin.sock"
 
-enum status resources_file(const char *path, const char *field, bool secret, int *descriptor,
-                           struct error *error) {
+/* Root may read every file, so that it can be read says nothing: whose is it? */
+static enum status check_owner(const struct config *config, const char *field, const char *path,
+                               const struct stat *info, struct error *error) {
+    struct stat folder;
+    if (geteuid() != 0)
+        return info->st_uid == geteuid()
+                   ? STATUS_OK
+                   : status_fail(error, STATUS_FORBIDDEN, "%s: %s belongs to another user", field,
+                                 path);
+    if (info->st_uid == 0 || stat(config->data, &folder) != 0 || info->st_uid == folder.st_uid)
+        return STATUS_OK;
+    return status_fail(error, STATUS_FORBIDDEN,
+                       "%s: %s belongs to uid %u, expected root's or uid %u, whose the data folder "
+                       "is",
+                       field, path, (unsigned)info->st_uid, (unsigned)folder.st_uid);
+}
+
+enum status resources_file(const struct config *config, const char *path, const char *field,
+                           bool secret, int *descriptor, struct error *error) {
     struct stat info;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0)
@@ -37,9 +54,8 @@ enum status resources_file(const char *path, const char *field, bool secret, int
         status = status_fail(error, STATUS_FORBIDDEN,
                              "%s: %s can be read by others (mode %04o), expected 0600 or less",
                              field, path, (unsigned)info.st_mode & 07777);
-    else if (secret && info.st_uid != geteuid() && geteuid() != 0)
-        status =
-            status_fail(error, STATUS_FORBIDDEN, "%s: %s belongs to another user", field, path);
+    else if (secret)
+        status = check_owner(config, field, path, &info, error);
     if (status != STATUS_OK)
         close(fd);
     else
@@ -131,19 +147,6 @@ static enum status check_store(const struct config *config, struct error *error)
     return status;
 }
 
-/* Root may read every file, so that it can be read says nothing: whose is it? */
-static enum status check_owner(const struct config *config, const char *field, const char *path,
-                               struct error *error) {
-    struct stat info, folder;
-    if (geteuid() != 0 || stat(path, &info) != 0 || stat(config->data, &folder) != 0 ||
-        info.st_uid == 0 || info.st_uid == folder.st_uid)
-        return STATUS_OK;
-    return status_fail(error, STATUS_FORBIDDEN,
-                       "%s: %s belongs to uid %u, expected root's or uid %u, whose the data folder "
-                       "is",
-                       field, path, (unsigned)info.st_uid, (unsigned)folder.st_uid);
-}
-
 /* The store's own file, where there is one. */
 static enum status check_store_file(const struct config *config, struct error *error) {
     char path[CONFIG_PATH_MAX + 16];
@@ -155,7 +158,7 @@ static enum status check_store_file(const struct config *config, struct error *e
         return status_fail(error, STATUS_FORBIDDEN,
                            "data: %s can be read by others (mode %04o), expected 0600 or less",
                            path, (unsigned)info.st_mode & 07777);
-    return check_owner(config, "data", path, error);
+    return check_owner(config, "data", path, &info, error);
 }
 
 struct check {
@@ -209,11 +212,9 @@ enum status resources_check(const struct config *config, resources_finding *say,
         if (!files[i].path[0])
             continue;
         enum status status =
-            resources_file(files[i].path, files[i].field, files[i].secret, &fd, &why);
+            resources_file(config, files[i].path, files[i].field, files[i].secret, &fd, &why);
         if (fd >= 0)
             close(fd);
-        if (status == STATUS_OK && files[i].secret)
-            status = check_owner(config, files[i].field, files[i].path, &why);
         if (!found(&check, files[i].field, status, &why))
             break;
     }

@@ -37,9 +37,11 @@ MUST_USE enum status resources_open(const struct config *config, struct resource
 void resources_close(struct resources *resources);
 
 /* Open one of the operator's files for reading. A `secret` one must be a file that nobody but its
- * owner can read. `field` is the setting that names it. */
-MUST_USE enum status resources_file(const char *path, const char *field, bool secret,
-                                    int *descriptor, struct error *error);
+ * owner can read, and the owner this process's user or, where that is root, also the data folder's.
+ * `field` is the setting that names it. */
+MUST_USE enum status resources_file(const struct config *config, const char *path,
+                                    const char *field, bool secret, int *descriptor,
+                                    struct error *error);
 
 /* Everything that can be checked without binding a port or starting a process. Each thing that is
  * wrong is told to `say` with the setting it belongs to ("" for the machine); the status is that of

@@ -198,7 +198,8 @@ static void end_of(struct ledger *ledger, struct link *link) {
         ledger->leave = true;
         break;
     case LINK_FRONT:
-        log_warn("front is gone");
+        /* Whether it was to end, launch knows and says. */
+        log_info("front has ended");
         front_gone(ledger);
         break;
     case LINK_CHANNEL:

@@ -191,7 +191,48 @@ class Renewal(unittest.TestCase):
         self.assertIn("can be read by others", self.server.log_text())
         os.chmod(live / "key.pem", 0o600)
         self.assertEqual(shown(self.server.port), before)
+        if os.geteuid() == 0:  # only root can give a file to someone else, and read it then
+            self.a_key_of_someone_else_is_refused(live, before)
         self.assertEqual(self.server.processes()["front"], self.front)
+
+
+    def a_key_of_someone_else_is_refused(self, live, before):
+        refused = self.server.log_text().count("the certificate is not renewed")
+        archive = self.server.data / "archive"
+        wanted = make_pair(archive / "cert9.pem", archive / "key9.pem")
+        os.chown(archive / "key9.pem", 4242, 4242)
+        os.replace(archive / "key9.pem", live / "key.pem")
+        os.replace(archive / "cert9.pem", live / "cert.pem")
+        self.log_gains("the certificate is not renewed", refused)
+        self.assertIn("belongs to uid 4242, expected root's", self.server.log_text())
+        self.assertEqual(shown(self.server.port), before)
+        os.chown(live / "key.pem", 0, 0)
+        self.becomes(wanted)
+
+    def test_the_folder_turned_under_load(self):
+        """The link `live -> archive-1` turned to archive-2 and back, the pairs in them plain files:
+        one step brings both, and no half of a pair is ever looked at."""
+        data = self.server.data
+        wanted = {}
+        for n in (1, 2):
+            (data / f"archive-{n}").mkdir()
+            wanted[n] = make_pair(data / f"archive-{n}" / "cert.pem", data / f"archive-{n}" / "key.pem")
+        before = os.readlink(data / "tls")
+        text = self.server.log_text()
+        with Load(self.server) as load:
+            for n in (1, 2, 1, 2, 1):
+                flip(data / "tls", f"archive-{n}")
+                self.becomes(wanted[n])
+            # Turned without a pause: what it was turned to last is what counts.
+            for n in (2, 1) * 10 + (2,):
+                flip(data / "tls", f"archive-{n}")
+            self.becomes(wanted[2])
+        self.assertEqual(load.wrong, [])
+        self.assertGreater(load.answered, 50)
+        self.assertEqual(self.server.processes()["front"], self.front, "front was started again")
+        self.assertNotIn("the old one stays", self.server.log_text()[len(text):])
+        flip(data / "tls", before)
+        self.becomes(digest(data / "tls" / "cert.pem"))
 
 
 class Handshakes(unittest.TestCase):
@@ -313,6 +354,9 @@ class Drain(unittest.TestCase):
         self.assertEqual(fresh.error, "the server is shutting down")
         self.assertEqual(server.process.wait(20), 0)
         self.assertLess(time.monotonic() - began, 20)
+        loud = [line for line in server.log_text().splitlines()
+                if re.search(r"\b(warn|error)\b", line)]
+        self.assertEqual(loud, [], "an orderly stop is nothing to warn of")
 
     def last_moments(self, server, pause, outcomes):
         """Connects anew all the time; says what became of each that got through."""

@@ -105,12 +105,12 @@ for model in examples/*/model.onnx; do
     strongroom seal "$model" -o "$sealed" --force --server "$url" --cacert "$cacert" \
         --key-file "$keyfile" --verifier "$verifier" --tenant demo
     status=0
-    strongroom upload "$sealed" --model "$name" --version 1 --server "$url" --cacert "$cacert" \
-        --key-file "$keyfile" >/dev/null || status=$?
-    case $status in
-    0) echo "$name: uploaded, opened by the tenant's worker, ready" ;;
-    5) echo "$name: was there already" ;;
-    *) exit "$status" ;;
+    said=$(strongroom upload "$sealed" --model "$name" --version 1 --server "$url" \
+        --cacert "$cacert" --key-file "$keyfile" 2>&1 >/dev/null) || status=$?
+    case $status:$said in
+    0:*) echo "$name: uploaded, opened by the tenant's worker, ready" ;;
+    5:*"already exists"*) echo "$name: was there already" ;;
+    *) printf '%s\n' "$said" >&2; exit "$status" ;;
     esac
     rm -f "$sealed"
 done

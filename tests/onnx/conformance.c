@@ -162,12 +162,27 @@ static bool read_list(struct options *o, const char *path) {
     return o->name_count > 0;
 }
 
+static const char usage_text[] =
+    "usage: onnx-conformance [--ulp N] [--rtol R] [--atol A] [--list FILE] [--in-process] "
+    "[--quiet] DIR...\n";
+
 static int usage(const char *why) {
-    fprintf(stderr,
-            "%s\nusage: onnx-conformance [--ulp N] [--rtol R] [--atol A] [--list FILE] "
-            "[--in-process] [--quiet] DIR...\n",
-            why);
+    fprintf(stderr, "%s\n%s", why, usage_text);
     return 2;
+}
+
+static int help(void) {
+    printf("%s\n"
+           "Runs the test cases of each DIR (a case with model.onnx and test_data_set_*, a folder\n"
+           "of cases, or a light model) and compares what comes out with what is expected.\n\n"
+           "  --rtol R      a value may be off by R of what is expected (1e-3) ...\n"
+           "  --atol A      ... and A (1e-7); real models are published with 1e-5\n"
+           "  --ulp N       or by N units in the last place\n"
+           "  --list FILE   only the cases whose names stand in FILE, one a line\n"
+           "  --in-process  no process of its own for each case, for a debugger\n"
+           "  --quiet       no line for what passes\n",
+           usage_text);
+    return fflush(stdout) == 0 ? 0 : 1;
 }
 
 int main(int argc, char **argv) {
@@ -177,6 +192,8 @@ int main(int argc, char **argv) {
     int at = 1;
     for (; at < argc && strncmp(argv[at], "--", 2) == 0; at++) {
         bool value = at + 1 < argc;
+        if (strcmp(argv[at], "--help") == 0)
+            return help();
         if (strcmp(argv[at], "--in-process") == 0)
             o.in_process = true;
         else if (strcmp(argv[at], "--quiet") == 0)

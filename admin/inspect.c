@@ -1,4 +1,5 @@
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "admin/commands.h"
@@ -69,6 +70,34 @@ static void add_operator(void *context, struct str domain, struct str name, size
     json_object_set_new(context, key, json_integer((json_int_t)count));
 }
 
+/* What one run takes where every dimension that varies is 1. Nothing where that cannot be known. */
+static void add_cost(struct session *session, json_t *result) {
+    const size_t count = session_input_count(session);
+    struct value *inputs = calloc(count ? count : 1, sizeof *inputs);
+    struct session_cost cost;
+    bool known = inputs != NULL;
+    for (size_t i = 0; known && i < count; i++) {
+        const struct type_info *type = &session_input(session, i)->type;
+        int64_t dims[TENSOR_MAX_RANK] = {0};
+        for (int d = 0; d < type->rank; d++)
+            dims[d] = type->dims[d] < 0 ? 1 : type->dims[d];
+        inputs[i].kind = VALUE_TENSOR;
+        known = type->kind == VALUE_TENSOR && type->rank >= 0 &&
+                tensor_shape(&inputs[i].tensor, type->dtype, type->rank, dims, NULL) == STATUS_OK;
+    }
+    if (known && session_cost(session, inputs, count, &cost, NULL) == STATUS_OK) {
+        json_object_set_new(result, "activation_bytes",
+                            json_integer((json_int_t)cost.activation_bytes));
+        json_object_set_new(result, "multiply_adds", json_integer((json_int_t)cost.multiply_adds));
+    }
+    free(inputs);
+}
+
+static void add_refused(void *context, const char *why) {
+    json_t *text = json_string(why);
+    json_array_append_new(context, text ? text : json_string("(not UTF-8)"));
+}
+
 static json_t *describe(struct model_file *file) {
     struct session *session = model_file_session(file);
     struct session_facts facts;
@@ -85,6 +114,13 @@ static json_t *describe(struct model_file *file) {
         describe_ports(session, session_output_count(session), session_output), "operators",
         operators);
     const char *documentation = bundle_documentation(model_file_bundle(file));
+    json_t *refused = json_array();
+    if (result && refused && session_survey(session, add_refused, refused, NULL) == STATUS_OK &&
+        json_array_size(refused))
+        json_object_set(result, "not_served", refused);
+    json_decref(refused);
+    if (result)
+        add_cost(session, result);
     add_labels(model_file_bundle(file), json_object_get(result, "outputs"));
     if (result && documentation)
         json_object_set_new(result, "documentation", json_string(documentation));
@@ -134,6 +170,14 @@ static void print_documentation(const char *text) {
     }
 }
 
+static void print_refused(const json_t *refused) {
+    const json_t *why;
+    size_t i;
+    if (json_array_size(refused))
+        printf("not served\n");
+    json_array_foreach(refused, i, why) printf("  %s\n", json_string_value(why));
+}
+
 static void print_ports(const json_t *result, const char *member) {
     const json_t *row;
     size_t i;
@@ -157,6 +201,8 @@ static enum status inspect(struct cli *cli, struct error *error) {
         {"parameters", "parameters", OUTPUT_NUMBER},
         {"weights", "tensor_bytes", OUTPUT_BYTES},
         {"secret memory", "secret_bytes", OUTPUT_BYTES},
+        {"activations", "activation_bytes", OUTPUT_BYTES},
+        {"multiply-adds", "multiply_adds", OUTPUT_NUMBER},
     };
     struct model_file *file = NULL;
     enum status status = model_file_open(cli->options.positional[0], &file, error);
@@ -181,8 +227,14 @@ static enum status inspect(struct cli *cli, struct error *error) {
         printf("operators\n");
         json_object_foreach(json_object_get(result, "operators"), name, count)
             printf("  %s  %" JSON_INTEGER_FORMAT "\n", name, json_integer_value(count));
+        print_refused(json_object_get(result, "not_served"));
         status = output_done(error);
     }
+    const size_t refused = json_array_size(json_object_get(result, "not_served"));
+    if (status == STATUS_OK && refused)
+        status =
+            status_fail(error, STATUS_UNSERVABLE, "%zu node%s not served as %s", refused,
+                        refused == 1 ? " is" : "s are", refused == 1 ? "it stands" : "they stand");
     json_decref(result);
     return status;
 }
@@ -193,6 +245,8 @@ const struct cli_command inspect_command = {
     .least = 1,
     .most = 1,
     .summary = "what a model takes, gives and is made of, and whether it can be served",
-    .help = "The model is an ONNX file, a bundle (.tar), or a folder with model.onnx.",
+    .help = "The model is an ONNX file, a bundle (.tar), or a folder with model.onnx.\n"
+            "Activations and multiply-adds are those of one run where every dimension that varies "
+            "is 1. All operators, types and attributes that are not served are named at once.",
     .run = inspect,
 };

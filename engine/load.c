@@ -86,6 +86,9 @@ static enum status find_rows(const struct load_context *c, const struct graphs *
     for (size_t at = 0; at < all->count; at++)
         for (size_t k = 0; k < all->list[at]->node_count; k++) {
             struct node *n = &all->list[at]->nodes[k];
+            /* ONNX Runtime's optimiser leaves the import of its own domain out. */
+            if (n->opset == 0 && str_is(n->domain, "com.microsoft"))
+                n->opset = 1;
             n->row = n->opset > 0 ? op_find(n->domain, n->op_type, n->opset) : NULL;
             if (!n->row)
                 add_obstacle(&missing, n);

@@ -1,8 +1,11 @@
 #include "engine/session.h"
 
+#include "engine/cost.h"
+
 #include "engine/executor.h"
 #include "engine/load.h"
 #include "engine/signature.h"
+#include "engine/survey.h"
 
 #include <stdio.h>
 
@@ -284,27 +287,19 @@ void session_release(struct session *s) {
 
 /* ---- cost ---- */
 
-/* Multiply-adds of one planned node: for the operators that dominate, by their definitions. */
-static uint64_t node_cost(const struct plan_node *pn) {
-    const struct node *n = pn->node;
-    const struct value *out = n->output_count > 0 ? &pn->out[0] : NULL;
-    if (!out || out->kind != VALUE_TENSOR || n->input_count < 2 || !pn->in[0] || !pn->in[1])
-        return 0;
-    const struct tensor *a = &pn->in[0]->tensor, *w = &pn->in[1]->tensor;
-    uint64_t outs = (uint64_t)out->tensor.count;
-    if (str_is(n->op_type, "Conv") && w->rank >= 3 && w->dims[0] > 0)
-        return outs * (uint64_t)(w->count / w->dims[0]);
-    if (str_is(n->op_type, "ConvTranspose") && w->rank >= 3 && w->dims[0] > 0)
-        return (uint64_t)a->count * (uint64_t)(w->count / w->dims[0]);
-    if ((str_is(n->op_type, "MatMul") || str_is(n->op_type, "FusedMatMul")) && a->rank >= 1)
-        return outs * (uint64_t)a->dims[a->rank - 1];
-    if (str_is(n->op_type, "Gemm") && out->tensor.rank == 2 && out->tensor.dims[0] > 0)
-        return outs * (uint64_t)(a->count / out->tensor.dims[0]);
-    bool recurrent =
-        str_is(n->op_type, "LSTM") || str_is(n->op_type, "GRU") || str_is(n->op_type, "RNN");
-    if (recurrent && n->input_count > 2 && pn->in[2] && a->rank == 3)
-        return (uint64_t)(a->dims[0] * a->dims[1]) * (uint64_t)(w->count + pn->in[2]->tensor.count);
-    return 0;
+enum status session_survey(struct session *s, void (*fn)(void *arg, const char *why), void *arg,
+                           struct error *error) {
+    const struct graph *g = s->model->graph;
+    struct arena *scratch = &s->executor.scratch;
+    const struct arena_mark mark = arena_mark(scratch);
+    const struct type_info **types = arena_array(scratch, g->input_count, sizeof *types);
+    if (!types)
+        return arena_exhausted(scratch, g->input_count * sizeof *types, error);
+    for (size_t i = 0; i < g->input_count; i++)
+        types[i] = &s->inputs[i].type;
+    enum status st = survey_graph(&s->executor, g, types, fn, arg, error);
+    arena_reset(scratch, mark);
+    return st;
 }
 
 enum status session_cost(struct session *s, const struct value *inputs, size_t input_count,
@@ -320,7 +315,7 @@ enum status session_cost(struct session *s, const struct value *inputs, size_t i
                              .activation_bytes = p->region};
     for (size_t k = 0; k < p->graph->node_count; k++)
         if (p->nodes[k].kind == PLAN_STATIC)
-            c.multiply_adds += node_cost(&p->nodes[k]);
+            c.multiply_adds += cost_of(&p->nodes[k]);
     *out = c;
     return STATUS_OK;
 }

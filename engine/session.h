@@ -96,4 +96,9 @@ void session_release(struct session *s);
 MUST_USE enum status session_cost(struct session *s, const struct value *inputs, size_t input_count,
                                   struct session_cost *out, struct error *error);
 
+/* Calls `fn` for each node of the main graph that is not served as it stands, with the reason: for
+ * inspection, so that all is said at once and not only what comes first (engine/survey.h). */
+MUST_USE enum status session_survey(struct session *s, void (*fn)(void *arg, const char *why),
+                                    void *arg, struct error *error);
+
 #endif

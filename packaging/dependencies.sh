@@ -5,7 +5,7 @@ set -eu
 
 build="build-essential cmake ninja-build pkg-config ca-certificates curl xz-utils patch
     libssl-dev libsodium-dev libsqlite3-dev libopenblas-serial-dev libcyaml-dev libyaml-dev
-    libjansson-dev
+    libjansson-dev libjpeg62-turbo-dev libpng-dev libwebp-dev libtiff-dev libopenjp2-7-dev
     libseccomp-dev libcurl4-openssl-dev zlib1g-dev sqlite3 python3"
 test="$build libcriterion-dev clang-14 libclang-rt-14-dev clang-format-14 age gdb zstd wrk
     libonnx-testdata python3-venv python3-numpy zsh fish groff-base mandoc"

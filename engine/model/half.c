@@ -85,12 +85,42 @@ static struct format format_of(enum dtype dtype) {
         return (struct format){5, 2, 15, true, false, false};
     case DTYPE_FLOAT8E5M2FNUZ:
         return (struct format){5, 2, 16, false, true, false};
+    case DTYPE_FLOAT6E2M3:
+        return (struct format){2, 3, 1, false, false, true};
+    case DTYPE_FLOAT6E3M2:
+        return (struct format){3, 2, 3, false, false, true};
     default:
         return (struct format){2, 1, 1, false, false, true};
     }
 }
 
+/* 2^(v - 127); 255 is NaN. No sign, no zero. */
+static float e8m0_to_float(uint8_t v) {
+    return v == 255 ? NAN : ldexpf(1.0f, (int)v - 127);
+}
+
+uint8_t half_e8m0_from_float(float f, bool saturate, enum half_round round) {
+    uint32_t u = float_bits(f) & 0x7fffffffu;
+    if (u > 0x7f800000u)
+        return 255;
+    if (u == 0x7f800000u)
+        return saturate ? 254 : 255;
+    if (u == 0)
+        return saturate ? 0 : 255;
+    int exponent = 0;
+    float half =
+        frexpf(bits_float(u), &exponent); /* 0.5 <= half < 1, the value half * 2^exponent */
+    int code = exponent - 1 + 127;
+    if (round == HALF_UP ? half > 0.5f : round == HALF_NEAREST && half >= 0.75f)
+        code++;
+    if (code < 0)
+        return saturate ? 0 : 255;
+    return (uint8_t)(code <= 254 ? code : saturate ? 254 : 255);
+}
+
 float half_f8_to_float(enum dtype dtype, uint8_t v) {
+    if (dtype == DTYPE_FLOAT8E8M0)
+        return e8m0_to_float(v);
     struct format f = format_of(dtype);
     int width = f.exponent_bits + f.mantissa_bits;
     unsigned sign = v >> width & 1;
@@ -110,6 +140,8 @@ float half_f8_to_float(enum dtype dtype, uint8_t v) {
 }
 
 uint8_t half_f8_from_float(enum dtype dtype, float value, bool saturate) {
+    if (dtype == DTYPE_FLOAT8E8M0)
+        return half_e8m0_from_float(value, saturate, HALF_NEAREST);
     struct format f = format_of(dtype);
     int width = f.exponent_bits + f.mantissa_bits;
     uint8_t sign = (uint8_t)((signbit(value) ? 1u : 0u) << width);

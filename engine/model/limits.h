@@ -9,7 +9,7 @@
 #define LIMITS_NODE_VALUES 16384 /* inputs, or outputs, of one node */
 #define LIMITS_FUNCTIONS 4096    /* model-local functions */
 #define LIMITS_OPSETS 64
-#define LIMITS_OPSET_NEWEST 26 /* of ai.onnx: a newer one may mean something else */
+#define LIMITS_OPSET_NEWEST 28 /* of ai.onnx: a newer one may mean something else */
 #define LIMITS_PATH 24         /* messages within messages, for the path in an error */
 #define LIMITS_TRIPS 1000000   /* iterations of one Loop or Scan */
 

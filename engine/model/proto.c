@@ -32,8 +32,15 @@ static enum wire_type element_type(uint32_t field) {
                                     : WIRE_VARINT;
 }
 
-static bool is_nibble(enum dtype t) {
-    return t == DTYPE_UINT4 || t == DTYPE_INT4 || t == DTYPE_FLOAT4E2M1;
+/* Bytes of raw_data that hold `count` elements packed closer than bytes. */
+static size_t packed_bytes(enum dtype t, size_t count) {
+    size_t bits = dtype_packed_bits(t);
+    return count / 8 * bits + (count % 8 * bits + 7) / 8;
+}
+
+/* int32_data has them as raw_data has, a byte each, but for the 6-bit types: an element each. */
+static bool packed_in_field(enum dtype t) {
+    return dtype_packed_bits(t) == 2 || dtype_packed_bits(t) == 4;
 }
 
 /* The typed field that holds the elements of a type (onnx.proto, comments of TensorProto). */
@@ -85,7 +92,7 @@ static enum status header_field(struct wire_path *p, struct header *h, const str
         s = wire_expect(p, f, WIRE_VARINT, "data_type");
         if (s != STATUS_OK)
             return s;
-        if (f->value > DTYPE_COUNT || dtype_size((enum dtype)f->value) == 0)
+        if (f->value >= DTYPE_COUNT || dtype_size((enum dtype)f->value) == 0)
             return wire_fail(p, STATUS_UNSERVABLE, "data_type %llu is not known",
                              (unsigned long long)f->value);
         h->dtype = (enum dtype)f->value;
@@ -133,12 +140,13 @@ static enum status header_field(struct wire_path *p, struct header *h, const str
 /* Elements that the data must have, in units of the field: bytes for raw data. */
 static enum status check_size(struct wire_path *p, const struct header *h) {
     size_t count = (size_t)h->shape.count;
-    if (is_nibble(h->dtype))
-        count = (count + 1) / 2;
+    if (packed_in_field(h->dtype))
+        count = packed_bytes(h->dtype, count);
     if (h->dtype == DTYPE_COMPLEX64 || h->dtype == DTYPE_COMPLEX128)
         count *= 2;
     if (h->has_raw) {
-        size_t bytes = is_nibble(h->dtype) ? count : h->shape.bytes;
+        size_t bytes = dtype_packed_bits(h->dtype) ? packed_bytes(h->dtype, (size_t)h->shape.count)
+                                                   : h->shape.bytes;
         if (h->dtype == DTYPE_STRING)
             return wire_fail(p, STATUS_INVALID, "strings cannot be in %s",
                              h->external ? "external_data" : "raw_data");
@@ -198,7 +206,7 @@ static size_t alignment(enum dtype t) {
 }
 
 static bool usable_in_place(const struct header *h) {
-    return h->has_raw && !is_nibble(h->dtype) && h->shape.count > 0 &&
+    return h->has_raw && !dtype_packed_bits(h->dtype) && h->shape.count > 0 &&
            (uintptr_t)h->raw.data % alignment(h->dtype) == 0;
 }
 
@@ -214,19 +222,42 @@ enum status proto_tensor_measure(struct wire_path *p, struct str bytes, size_t *
     return STATUS_OK;
 }
 
-static void unpack_nibble(const struct header *h, uint8_t *to, size_t at, uint8_t pair) {
-    for (size_t k = 0; k < 2 && at * 2 + k < (size_t)h->shape.count; k++) {
-        uint8_t v = (uint8_t)(k ? pair >> 4 : pair & 15);
-        to[at * 2 + k] = h->dtype == DTYPE_INT4 && v > 7 ? (uint8_t)(v | 0xf0) : v;
+/* The low bits of `v` as an element in a byte of its own: the signed types keep their sign. */
+static uint8_t unpacked(enum dtype t, unsigned v) {
+    unsigned bits = dtype_packed_bits(t), mask = (1u << bits) - 1, sign = 1u << (bits - 1);
+    bool is_signed = t == DTYPE_INT4 || t == DTYPE_INT2;
+    v &= mask;
+    return (uint8_t)(is_signed && (v & sign) ? v | ~mask : v);
+}
+
+/* Byte `at` of elements packed two or four to a byte, the first in the lowest bits. */
+static void unpack_byte(const struct header *h, uint8_t *to, size_t at, unsigned v) {
+    size_t bits = dtype_packed_bits(h->dtype), each = 8 / bits;
+    for (size_t k = 0; k < each && at * each + k < (size_t)h->shape.count; k++)
+        to[at * each + k] = unpacked(h->dtype, v >> k * bits);
+}
+
+/* raw_data, as one stream of bits from the lowest on: an element may lie across two bytes. */
+static void unpack_stream(const struct header *h, uint8_t *to) {
+    const uint8_t *raw = (const uint8_t *)h->raw.data;
+    size_t bits = dtype_packed_bits(h->dtype);
+    for (size_t i = 0; i < (size_t)h->shape.count; i++) {
+        size_t byte = i / 8 * bits + i % 8 * bits / 8, shift = i % 8 * bits % 8;
+        unsigned v = raw[byte];
+        if (shift + bits > 8)
+            v |= (unsigned)raw[byte + 1] << 8;
+        to[i] = unpacked(h->dtype, v >> shift);
     }
 }
 
 /* One varint of int32_data, int64_data or uint64_data, as element `at`. */
 static void store_integer(const struct header *h, void *to, size_t at, uint64_t v) {
-    if (is_nibble(h->dtype)) {
-        unpack_nibble(h, to, at, (uint8_t)v);
+    if (packed_in_field(h->dtype)) {
+        unpack_byte(h, to, at, (uint8_t)v);
         return;
     }
+    if (dtype_packed_bits(h->dtype))
+        v = unpacked(h->dtype, (unsigned)v);
     switch (dtype_size(h->dtype)) {
     case 1:
         ((uint8_t *)to)[at] = (uint8_t)v;
@@ -294,9 +325,8 @@ enum status proto_tensor(struct wire_path *p, struct str bytes, struct arena *ar
             return arena_exhausted(arena, t.bytes, p->error);
         if (!h.has_raw)
             s = convert(p, bytes, &h, t.data);
-        else if (is_nibble(h.dtype))
-            for (size_t i = 0; i < h.raw.size; i++)
-                unpack_nibble(&h, t.data, i, (uint8_t)h.raw.data[i]);
+        else if (dtype_packed_bits(h.dtype))
+            unpack_stream(&h, t.data);
         else if (t.bytes > 0)
             memcpy(t.data, h.raw.data, t.bytes);
         if (s != STATUS_OK)

@@ -20,6 +20,29 @@ size_t dtype_size(enum dtype dtype) {
     return (unsigned)dtype < DTYPE_COUNT ? dtypes[dtype].size : 0;
 }
 
+unsigned dtype_packed_bits(enum dtype dtype) {
+    switch (dtype) {
+    case DTYPE_UINT4:
+    case DTYPE_INT4:
+    case DTYPE_FLOAT4E2M1:
+        return 4;
+    case DTYPE_UINT2:
+    case DTYPE_INT2:
+        return 2;
+    case DTYPE_FLOAT6E2M3:
+    case DTYPE_FLOAT6E3M2:
+        return 6;
+    default:
+        return 0;
+    }
+}
+
+bool dtype_is_tiny_float(enum dtype dtype) {
+    return (dtype >= DTYPE_FLOAT8E4M3FN && dtype <= DTYPE_FLOAT8E5M2FNUZ) ||
+           dtype == DTYPE_FLOAT4E2M1 || dtype == DTYPE_FLOAT8E8M0 || dtype == DTYPE_FLOAT6E2M3 ||
+           dtype == DTYPE_FLOAT6E3M2;
+}
+
 const char *dtype_name(enum dtype dtype) {
     return (unsigned)dtype < DTYPE_COUNT && dtypes[dtype].name ? dtypes[dtype].name : "unknown";
 }

@@ -3,8 +3,8 @@
  * A tensor is a view: it never owns its bytes, which lie in an arena (model/memory.h) whose owner
  * decides when they go. Elements are row-major and contiguous, little-endian as in memory, aligned
  * to their size. Strings are an array of struct str whose bytes lie in the same arena. The 4-bit
- * types are held one element a byte (int8_t/uint8_t), so that every element has an address;
- * 8-bit floats and bool are one byte.
+ * and 2-bit types are held one element a byte (int8_t/uint8_t), so that every element has an
+ * address; 8-bit floats and bool are one byte.
  *
  * Dimensions of a tensor that is at hand are never negative. In declared types (struct type_info)
  * -1 stands for a dimension that varies, and rank -1 for a shape that was not declared.
@@ -53,7 +53,12 @@ struct str {
     ROW(FLOAT8E5M2FNUZ, 20, 1, "float8e5m2fnuz")                                                   \
     ROW(UINT4, 21, 1, "uint4")                                                                     \
     ROW(INT4, 22, 1, "int4")                                                                       \
-    ROW(FLOAT4E2M1, 23, 1, "float4e2m1")
+    ROW(FLOAT4E2M1, 23, 1, "float4e2m1")                                                           \
+    ROW(FLOAT8E8M0, 24, 1, "float8e8m0")                                                           \
+    ROW(UINT2, 25, 1, "uint2")                                                                     \
+    ROW(INT2, 26, 1, "int2")                                                                       \
+    ROW(FLOAT6E2M3, 27, 1, "float6e2m3")                                                           \
+    ROW(FLOAT6E3M2, 28, 1, "float6e3m2")
 
 enum dtype {
     DTYPE_NONE = 0,
@@ -101,10 +106,13 @@ struct type_info {
 
 /* Bytes of one element, 0 for a number that is not in the table. */
 size_t dtype_size(enum dtype dtype);
+/* Bits of one element where TensorProto packs elements closer than bytes: 2, 4 or 6; else 0. */
+unsigned dtype_packed_bits(enum dtype dtype);
 /* "float32"...; "unknown" for a number that is not in the table. */
 const char *dtype_name(enum dtype dtype);
-bool dtype_is_float(enum dtype dtype);   /* float16, bfloat16, float32, float64 */
-bool dtype_is_integer(enum dtype dtype); /* (u)int8 to (u)int64; not bool, not 4-bit */
+bool dtype_is_float(enum dtype dtype);      /* float16, bfloat16, float32, float64 */
+bool dtype_is_integer(enum dtype dtype);    /* (u)int8 to (u)int64; not bool, not 4-bit or 2-bit */
+bool dtype_is_tiny_float(enum dtype dtype); /* the 8-bit, 6-bit and 4-bit floats */
 
 /* Set dtype, rank, dims, count and bytes of *t and data to NULL. STATUS_INVALID on an unknown
  * type, a rank past TENSOR_MAX_RANK, a negative dimension, or a size past SIZE_MAX / 4. */

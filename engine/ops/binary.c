@@ -56,7 +56,12 @@ SIGNED_SEGMENTS(mod, SAME,
 UNSIGNED_SEGMENTS(mod, SAME, x % z)
 SIGNED_SEGMENTS(fmod, SAME, REMAINDER(x, z))
 UNSIGNED_SEGMENTS(fmod, SAME, x % z)
+/* What is shifted out on the left is cut off by the store; a negative amount is as one too large,
+ * and what is left then on the right is the sign alone. */
+#define TOO_FAR(x, z) ((z) < 0 || (uint64_t)(z) >= 8 * sizeof(x))
+SIGNED_SEGMENTS(shift_left, SAME, TOO_FAR(x, z) ? 0 : (uint64_t)x << z)
 UNSIGNED_SEGMENTS(shift_left, SAME, z > 63 ? 0 : (uint64_t)x << z)
+SIGNED_SEGMENTS(shift_right, SAME, TOO_FAR(x, z) ? (x < 0 ? -1 : 0) : x >> z)
 UNSIGNED_SEGMENTS(shift_right, SAME, z > 63 ? 0 : (uint64_t)x >> z)
 INT_SEGMENTS(bit_and, SAME, x &z)
 INT_SEGMENTS(bit_or, SAME, x | z)
@@ -70,6 +75,15 @@ FLOAT_SEGMENTS(add, SAME, x + z, x + z)
 FLOAT_SEGMENTS(sub, SAME, x - z, x - z)
 FLOAT_SEGMENTS(mul, SAME, x *z, x *z)
 FLOAT_SEGMENTS(div, SAME, x / z, x / z)
+/* The remainder with the sign of the divisor, zero too; an infinite divisor of the other sign is
+ * the remainder itself. */
+static double floored(double x, double z) {
+    const double r = fmod(x, z);
+    if (r == 0)
+        return copysign(r, z);
+    return (r < 0) != (z < 0) ? r + z : r;
+}
+FLOAT_SEGMENTS(mod, SAME, (float)floored((double)x, (double)z), floored(x, z))
 FLOAT_SEGMENTS(fmod, SAME, fmodf(x, z), fmod(x, z))
 FLOAT_SEGMENTS(less, TRUTH, x < z, x < z)
 FLOAT_SEGMENTS(less_equal, TRUTH, x <= z, x <= z)
@@ -86,15 +100,15 @@ static const struct kernels add = {{INT_ROWS(add), FLOAT_ROWS(add)}};
 static const struct kernels sub = {{INT_ROWS(sub), FLOAT_ROWS(sub)}};
 static const struct kernels mul = {{INT_ROWS(mul), FLOAT_ROWS(mul)}};
 static const struct kernels divide = {{INT_ROWS(div), FLOAT_ROWS(div)}};
-static const struct kernels mod = {{INT_ROWS(mod)}};
+static const struct kernels mod = {{INT_ROWS(mod), FLOAT_ROWS(mod)}};
 static const struct kernels fmods = {{INT_ROWS(fmod), FLOAT_ROWS(fmod)}};
 static const struct kernels prelu = {{INT_ROWS(prelu), FLOAT_ROWS(prelu)}};
 static const struct kernels less = {{INT_ROWS(less), FLOAT_ROWS(less)}};
 static const struct kernels less_equal = {{INT_ROWS(less_equal), FLOAT_ROWS(less_equal)}};
 static const struct kernels equal = {
     {INT_ROWS(equal), FLOAT_ROWS(equal), [DTYPE_BOOL] = equal_bool, [DTYPE_STRING] = equal_string}};
-static const struct kernels shift_left = {{UNSIGNED_ROWS(shift_left)}};
-static const struct kernels shift_right = {{UNSIGNED_ROWS(shift_right)}};
+static const struct kernels shift_left = {{INT_ROWS(shift_left)}};
+static const struct kernels shift_right = {{INT_ROWS(shift_right)}};
 static const struct kernels bit_and = {{INT_ROWS(bit_and)}};
 static const struct kernels bit_or = {{INT_ROWS(bit_or)}};
 static const struct kernels bit_xor = {{INT_ROWS(bit_xor)}};
@@ -207,8 +221,6 @@ static enum status div_run(struct op_ctx *c) {
 static enum status mod_run(struct op_ctx *c) {
     bool as_c = op_attr_int(c, "fmod", 0) != 0;
     enum status s = check_divisor(c);
-    if (s == STATUS_OK && !as_c && dtype_is_float(op_in(c, 0)->dtype))
-        return op_fail(c, "attribute fmod must be 1 for type %s", dtype_name(op_in(c, 0)->dtype));
     return s == STATUS_OK ? run(c, as_c ? &fmods : &mod, false) : s;
 }
 
@@ -268,6 +280,7 @@ const struct op_row op_family_binary[] = {
     ROW("Mod", 10, arithmetic, mod_run),
     ROW("PRelu", 1, prelu_infer, prelu_run),
     ROW("BitShift", 11, unsigned_integer, shift_run),
+    ROW("BitShift", 28, integer, shift_run),
     ROW("BitwiseAnd", 18, integer, bit_and_run),
     ROW("BitwiseOr", 18, integer, bit_or_run),
     ROW("BitwiseXor", 18, integer, bit_xor_run),

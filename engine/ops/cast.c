@@ -52,13 +52,17 @@ static void float_text(double v, bool single, char *text) {
         memcpy(text + strlen(text), ".0", 3);
 }
 
+static bool is_packed_integer(enum dtype t) {
+    return t == DTYPE_INT4 || t == DTYPE_UINT4 || t == DTYPE_INT2 || t == DTYPE_UINT2;
+}
+
 static void number_text(const struct tensor *x, int64_t i, char *text) {
     double f = 0;
     int64_t n = 0;
     const char *at = (const char *)x->data + (size_t)i * dtype_size(x->dtype);
     if (x->dtype == DTYPE_BOOL) {
         snprintf(text, TEXT_MAX, "%s", *at ? "True" : "False");
-    } else if (dtype_is_integer(x->dtype) || x->dtype == DTYPE_INT4 || x->dtype == DTYPE_UINT4) {
+    } else if (dtype_is_integer(x->dtype) || is_packed_integer(x->dtype)) {
         convert_elements(x->dtype, at, DTYPE_INT64, &n, 1, true);
         if (x->dtype == DTYPE_UINT64)
             snprintf(text, TEXT_MAX, "%" PRIu64, (uint64_t)n);
@@ -111,6 +115,25 @@ static enum status from_string(struct op_ctx *c, struct str s, enum dtype to, vo
     return STATUS_OK;
 }
 
+/* FLOAT8E8M0 holds powers of two: the attribute says which one for what lies between two. */
+static enum status to_powers(struct op_ctx *c, const struct tensor *x, uint8_t *y, bool saturate) {
+    const struct str mode = op_attr_str(c, "round_mode", "up");
+    enum half_round round = HALF_UP;
+    if (str_is(mode, "down"))
+        round = HALF_DOWN;
+    else if (str_is(mode, "nearest"))
+        round = HALF_NEAREST;
+    else if (!str_is(mode, "up"))
+        return op_fail(c, "round_mode must be \"up\", \"down\" or \"nearest\"");
+    for (int64_t i = 0; i < x->count; i++) {
+        float f = 0;
+        convert_elements(x->dtype, (const char *)x->data + (size_t)i * dtype_size(x->dtype),
+                         DTYPE_FLOAT, &f, 1, true);
+        y[i] = half_e8m0_from_float(f, saturate, round);
+    }
+    return STATUS_OK;
+}
+
 static enum status cast_run(struct op_ctx *c) {
     const struct tensor *x = op_in(c, 0);
     struct tensor *y = op_out(c, 0);
@@ -129,8 +152,10 @@ static enum status cast_run(struct op_ctx *c) {
         }
         return STATUS_OK;
     }
-    convert_elements(x->dtype, x->data, y->dtype, y->data, (size_t)x->count,
-                     op_attr_int(c, "saturate", 1) != 0);
+    const bool saturate = op_attr_int(c, "saturate", 1) != 0;
+    if (y->dtype == DTYPE_FLOAT8E8M0 && x->dtype != DTYPE_FLOAT8E8M0)
+        return to_powers(c, x, y->data, saturate);
+    convert_elements(x->dtype, x->data, y->dtype, y->data, (size_t)x->count, saturate);
     return STATUS_OK;
 }
 

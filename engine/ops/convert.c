@@ -17,16 +17,12 @@ static uint64_t cut_unsigned(double v) {
 /* The types that C has; the others go through float. */
 static bool plain(enum dtype t) {
     return dtype_is_integer(t) || t == DTYPE_BOOL || t == DTYPE_FLOAT || t == DTYPE_DOUBLE ||
-           t == DTYPE_INT4 || t == DTYPE_UINT4;
-}
-
-static bool tiny_float(enum dtype t) {
-    return (t >= DTYPE_FLOAT8E4M3FN && t <= DTYPE_FLOAT8E5M2FNUZ) || t == DTYPE_FLOAT4E2M1;
+           t == DTYPE_INT4 || t == DTYPE_UINT4 || t == DTYPE_INT2 || t == DTYPE_UINT2;
 }
 
 bool convert_possible(enum dtype from, enum dtype to) {
-    bool in = plain(from) || dtype_is_float(from) || tiny_float(from);
-    bool out = plain(to) || dtype_is_float(to) || tiny_float(to);
+    bool in = plain(from) || dtype_is_float(from) || dtype_is_tiny_float(from);
+    bool out = plain(to) || dtype_is_float(to) || dtype_is_tiny_float(to);
     return in && out;
 }
 
@@ -40,9 +36,9 @@ bool convert_possible(enum dtype from, enum dtype to) {
         break;                                                                                     \
     }
 
-/* FROM(name, type, how to get at an integer, at an unsigned 64-bit one, and at one of four bits
- * with its bounds): all conversions from one type. Floats saturate to int4, integers keep the low
- * bits, sign-extended. */
+/* FROM(name, type, how to get at an integer, at an unsigned 64-bit one, and at one of four
+ * or two bits with its bounds): all conversions from one type. Floats saturate to those, integers
+ * keep the low bits, sign-extended. */
 #define FROM(name, type, INTEGER, UNSIGNED, NIBBLE)                                                \
     static void from_##name(const type *from, enum dtype to_dtype, void *out, size_t count) {      \
         typedef type value_type;                                                                   \
@@ -73,6 +69,10 @@ bool convert_possible(enum dtype from, enum dtype to) {
             EACH(uint8_t, (uint64_t)NIBBLE(v, 0, 15) & 15)                                         \
         case DTYPE_INT4:                                                                           \
             EACH(int8_t, ((int64_t)NIBBLE(v, -8, 7) & 7) - ((int64_t)NIBBLE(v, -8, 7) & 8))        \
+        case DTYPE_UINT2:                                                                          \
+            EACH(uint8_t, (uint64_t)NIBBLE(v, 0, 3) & 3)                                           \
+        case DTYPE_INT2:                                                                           \
+            EACH(int8_t, ((int64_t)NIBBLE(v, -2, 1) & 1) - ((int64_t)NIBBLE(v, -2, 1) & 2))        \
         default:                                                                                   \
             break;                                                                                 \
         }                                                                                          \
@@ -105,6 +105,7 @@ static void convert_plain(enum dtype from, const void *in, enum dtype to, void *
         break;
     case DTYPE_INT8:
     case DTYPE_INT4:
+    case DTYPE_INT2:
         from_i8(in, to, out, count);
         break;
     case DTYPE_INT16:
@@ -131,7 +132,7 @@ static void convert_plain(enum dtype from, const void *in, enum dtype to, void *
 }
 
 static void widen(enum dtype from, const void *in, float *out, size_t count) {
-    if (tiny_float(from))
+    if (dtype_is_tiny_float(from))
         for (size_t i = 0; i < count; i++)
             out[i] = half_f8_to_float(from, ((const uint8_t *)in)[i]);
     else
@@ -139,7 +140,7 @@ static void widen(enum dtype from, const void *in, float *out, size_t count) {
 }
 
 static void narrow(const float *in, enum dtype to, void *out, size_t count, bool saturate) {
-    if (tiny_float(to))
+    if (dtype_is_tiny_float(to))
         for (size_t i = 0; i < count; i++)
             ((uint8_t *)out)[i] = half_f8_from_float(to, in[i], saturate);
     else

@@ -1,4 +1,5 @@
-/* CumSum: running sums along an axis, forwards or backwards, with or without the element itself. */
+/* CumSum, CumProd: running sums and products along an axis, forwards or backwards, with or without
+ * the element itself. */
 #include "engine/ops/op.h"
 
 struct job {
@@ -9,27 +10,36 @@ struct job {
 };
 
 /* float is summed in double. Whole numbers wrap: they are summed unsigned. */
-#define SUM(name, T, A)                                                                            \
-    static void sum_##name(void *arg, size_t begin, size_t end) {                                  \
+#define RUNNING(name, T, A, first, operator)                                                       \
+    static void name(void *arg, size_t begin, size_t end) {                                        \
         const struct job *job = arg;                                                               \
         for (size_t row = begin; row < end; row++) {                                               \
             size_t base = row / job->inner * job->dim * job->inner + row % job->inner;             \
             const T *from = (const T *)job->from + base;                                           \
             T *to = (T *)job->to + base;                                                           \
-            A total = 0;                                                                           \
+            A total = (first);                                                                     \
             for (size_t k = 0; k < job->dim; k++) {                                                \
                 size_t at = (job->reverse ? job->dim - 1 - k : k) * job->inner;                    \
                 A before = total;                                                                  \
-                total += (A)from[at];                                                              \
+                total operator(A) from[at];                                                        \
                 to[at] = (T)(job->exclusive ? before : total);                                     \
             }                                                                                      \
         }                                                                                          \
     }
 
-SUM(f32, float, double)
-SUM(f64, double, double)
-SUM(i32, uint32_t, uint32_t)
-SUM(i64, uint64_t, uint64_t)
+struct kernels {
+    threads_fn *f32, *f64, *i32, *i64;
+};
+
+#define FAMILY(name, first, operator)                                                              \
+    RUNNING(name##_f32, float, double, first, operator)                                            \
+    RUNNING(name##_f64, double, double, first, operator)                                           \
+    RUNNING(name##_i32, uint32_t, uint32_t, first, operator)                                       \
+    RUNNING(name##_i64, uint64_t, uint64_t, first, operator)                                       \
+    static const struct kernels name = {name##_f32, name##_f64, name##_i32, name##_i64};
+
+FAMILY(sums, 0, +=)
+FAMILY(products, 1, *=)
 
 #define CUMSUM_TYPES (DT_FLOATS | DT(INT32) | DT(INT64) | DT(UINT32) | DT(UINT64))
 
@@ -53,6 +63,7 @@ static enum status cumsum_infer(struct op_ctx *c) {
 static enum status cumsum_run(struct op_ctx *c) {
     const struct tensor *x = op_in(c, 0);
     struct tensor *y = op_out(c, 0);
+    const struct kernels *k = op_form(c);
     int axis = 0;
     enum status s = cumsum_axis(c, &axis);
     if (s != STATUS_OK || !y || y->count == 0)
@@ -66,15 +77,15 @@ static enum status cumsum_run(struct op_ctx *c) {
     size_t rows = (size_t)x->count / job.dim, grain = 8192 / job.dim + 1;
     switch (x->dtype) {
     case DTYPE_DOUBLE:
-        op_parallel(c, rows, grain, sum_f64, &job);
+        op_parallel(c, rows, grain, k->f64, &job);
         break;
     case DTYPE_INT32:
     case DTYPE_UINT32:
-        op_parallel(c, rows, grain, sum_i32, &job);
+        op_parallel(c, rows, grain, k->i32, &job);
         break;
     case DTYPE_INT64:
     case DTYPE_UINT64:
-        op_parallel(c, rows, grain, sum_i64, &job);
+        op_parallel(c, rows, grain, k->i64, &job);
         break;
     default: {
         const float *from = NULL;
@@ -84,7 +95,7 @@ static enum status cumsum_run(struct op_ctx *c) {
             return s;
         job.from = from;
         job.to = to;
-        op_parallel(c, rows, grain, sum_f32, &job);
+        op_parallel(c, rows, grain, k->f32, &job);
         op_out_f32_done(c, 0, to);
     }
     }
@@ -92,6 +103,7 @@ static enum status cumsum_run(struct op_ctx *c) {
 }
 
 const struct op_row op_family_cumsum[] = {
-    {.name = "CumSum", .since = 11, .infer = cumsum_infer, .run = cumsum_run},
+    {.name = "CumSum", .since = 11, .infer = cumsum_infer, .run = cumsum_run, .form = &sums},
+    {.name = "CumProd", .since = 26, .infer = cumsum_infer, .run = cumsum_run, .form = &products},
     OP_END,
 };

@@ -4,8 +4,9 @@
  * The rule, for each grid point: coordinates from -1..1 become pixels; for nearest they are rounded
  * (half to even); a coordinate past the border is brought back as padding_mode says; then every
  * pixel that interpolation asks for and that lies outside is 0, the nearest at the border, or its
- * mirror image. Coordinates are computed in double; values in float, or double for double. */
-#include "engine/ops/op.h"
+ * mirror image. Coordinates are computed in double; values in float, or
+ * in double for double and for whole numbers, where a fraction is cut off. */
+#include "engine/ops/real.h"
 
 #include <math.h>
 
@@ -48,7 +49,7 @@ static enum status parse(struct op_ctx *c, struct options *o) {
 static enum status infer(struct op_ctx *c) {
     enum status s = op_need_all(c, 2);
     if (s == STATUS_OK)
-        s = op_need_dtype(c, 0, DT_FLOATS);
+        s = op_need_dtype(c, 0, DT_REAL | DT(BOOL));
     if (s == STATUS_OK)
         s = op_need_dtype(c, 1, DT_FLOATS);
     if (s == STATUS_OK)
@@ -209,6 +210,21 @@ static size_t flatten(const struct job *j, size_t point, int64_t *index, double 
 POINTS(f32, float)
 POINTS(f64, double)
 
+static enum status run_wide(struct op_ctx *c, struct job *j, size_t all) {
+    const double *from = NULL;
+    double *to = NULL;
+    enum status s = real_in(c, 0, &from);
+    if (s == STATUS_OK)
+        s = real_out(c, 0, &to);
+    if (s != STATUS_OK)
+        return s;
+    j->x = from;
+    j->y = to;
+    op_parallel(c, all, 64, points_f64, j);
+    real_out_done(c, 0, to);
+    return STATUS_OK;
+}
+
 static enum status run(struct op_ctx *c) {
     const struct tensor *x = op_in(c, 0), *grid = op_in(c, 1);
     struct tensor *y = op_out(c, 0);
@@ -231,6 +247,8 @@ static enum status run(struct op_ctx *c) {
         op_parallel(c, all, 64, points_f64, &j);
         return STATUS_OK;
     }
+    if (s == STATUS_OK && !dtype_is_float(x->dtype))
+        return run_wide(c, &j, all);
     const float *from = NULL;
     float *to = NULL;
     if (s == STATUS_OK)

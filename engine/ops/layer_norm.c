@@ -48,6 +48,15 @@ static enum status axis_of(struct op_ctx *c, struct form f, int *axis) {
     return op_axis(c, "axis", f.skip ? -1 : op_attr_int(c, "axis", -1), x->rank, axis);
 }
 
+/* The residual is as large as x, or serves every entry of x's first dimension. */
+static bool skip_fits(const struct tensor *x, const struct tensor *skip) {
+    if (tensor_same_shape(x, skip))
+        return true;
+    if (x->rank != 3 || skip->rank < 2 || skip->rank > 3 || (skip->rank == 3 && skip->dims[0] != 1))
+        return false;
+    return skip->dims[skip->rank - 2] == x->dims[1] && skip->dims[skip->rank - 1] == x->dims[2];
+}
+
 static enum status infer(struct op_ctx *c) {
     const struct form f = form_of(c);
     const size_t scale = f.skip ? 2 : 1;
@@ -66,8 +75,9 @@ static enum status infer(struct op_ctx *c) {
     const struct tensor *x = op_in(c, 0);
     if (f.skip) {
         s = op_need_same(c, 1, 0);
-        if (s == STATUS_OK && !tensor_same_shape(x, op_in(c, 1)))
-            return op_fail(c, "input and skip have different shapes");
+        if (s == STATUS_OK && !skip_fits(x, op_in(c, 1)))
+            return op_fail(c, "skip has neither the shape of the input nor that of its last two "
+                              "dimensions");
         if (s == STATUS_OK && (op_out_wanted(c, 1) || op_out_wanted(c, 2)))
             return op_fail(c, "outputs 1 and 2 are given in training only");
         if (s == STATUS_OK)
@@ -90,6 +100,7 @@ static enum status infer(struct op_ctx *c) {
 struct job {
     struct form f;
     size_t n;
+    size_t skip_rows; /* after so many rows, the residual starts again */
     double epsilon;
     const void *x, *skip, *add; /* add: one value per element of a row */
     const void *scale, *bias;   /* n elements each; bias may be NULL */
@@ -106,7 +117,7 @@ struct job {
             const type *x = (const type *)j->x + r * n;                                            \
             type *y = (type *)j->y + r * n;                                                        \
             if (j->skip) {                                                                         \
-                const type *skip = (const type *)j->skip + r * n;                                  \
+                const type *skip = (const type *)j->skip + r % j->skip_rows * n;                   \
                 type *sum = (type *)j->sum + r * n;                                                \
                 for (size_t i = 0; i < n; i++)                                                     \
                     sum[i] = x[i] + skip[i] + (add ? add[i] : 0);                                  \
@@ -270,6 +281,7 @@ static enum status run(struct op_ctx *c) {
     const size_t first = j.f.skip ? 2 : 1;
     j.n = (size_t)tensor_span(x, axis, x->rank);
     const size_t rows = (size_t)x->count / j.n;
+    j.skip_rows = j.f.skip ? (size_t)op_in(c, 1)->count / j.n : rows;
     float *to = NULL, *to_sum = NULL;
     s = open_data(c, &j, wide, &to, &to_sum);
     if (s == STATUS_OK)

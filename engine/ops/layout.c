@@ -397,9 +397,14 @@ static enum status space_run(struct op_ctx *c) {
     enum status s = block_size(c, &b);
     if (s != STATUS_OK || !y || y->count == 0)
         return s;
-    int64_t w = x->dims[3], plane = x->dims[2] * w;
-    int64_t dims[6] = {x->dims[0], b, b, x->dims[1], y->dims[2], y->dims[3]};
-    int64_t strides[6] = {x->dims[1] * plane, w, 1, plane, b * w, b};
+    const bool crd = str_is(op_attr_str(c, "mode", "DCR"), "CRD");
+    int64_t w = x->dims[3], plane = x->dims[2] * w, channels = x->dims[1];
+    int64_t dims[6] = {x->dims[0], b, b, channels, y->dims[2], y->dims[3]};
+    int64_t strides[6] = {channels * plane, w, 1, plane, b * w, b};
+    if (crd) { /* channels outside of the places in a block, not inside */
+        memcpy(dims + 1, (int64_t[]){channels, b, b}, 3 * sizeof *dims);
+        memcpy(strides + 1, (int64_t[]){plane, w, 1}, 3 * sizeof *strides);
+    }
     strided_copy(c, x->data, y->data, 6, dims, strides, dtype_size(x->dtype));
     return STATUS_OK;
 }

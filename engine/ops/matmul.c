@@ -7,6 +7,8 @@
 
 #include "engine/kernels/gemm.h"
 #include "engine/kernels/gemm_packed.h"
+#include "engine/ops/delegate.h"
+#include "engine/ops/real.h"
 
 static int64_t dim_at(const struct tensor *t, int rank, int d) {
     const int from = d - (rank - t->rank);
@@ -78,6 +80,10 @@ static bool fused(const struct op_ctx *c) {
     return str_is(c->node->op_type, "FusedMatMul");
 }
 
+static bool turns_batch(struct op_ctx *c) {
+    return op_attr_int(c, "transBatchA", 0) != 0 || op_attr_int(c, "transBatchB", 0) != 0;
+}
+
 static enum status shape(struct op_ctx *c, struct matmul *out) {
     const bool f = fused(c);
     return matmul_shape(c, op_in(c, 0), op_in(c, 1), f && op_attr_int(c, "transA", 0) != 0,
@@ -113,7 +119,7 @@ struct pack {
 
 static bool packable(struct op_ctx *c, struct pack *p) {
     const bool left = op_in_constant(c, 0), right = op_in_constant(c, 1);
-    if (left == right)
+    if (left == right || (fused(c) && turns_batch(c)))
         return false;
     const struct tensor *w = op_in(c, left ? 0 : 1);
     if (!w || w->dtype != DTYPE_FLOAT || w->rank < 2 || w->count == 0)
@@ -313,13 +319,70 @@ static enum status run(struct op_ctx *c) {
     }
 }
 
+/* ---- FusedMatMul: transBatchA and transBatchB ---- */
+
+/* Operand i with its first dimension moved to before the last, where that is asked for, and then
+ * its last two swapped, where that is. */
+static enum status turn(struct op_ctx *c, size_t i, const char *batch, const char *swap,
+                        struct tensor *to) {
+    const struct tensor *t = op_in(c, i);
+    int order[TENSOR_MAX_RANK];
+    for (int d = 0; d < t->rank; d++)
+        order[d] = d;
+    if (op_attr_int(c, batch, 0) != 0 && t->rank > 2) {
+        for (int d = 0; d < t->rank - 2; d++)
+            order[d] = d + 1;
+        order[t->rank - 2] = 0;
+    }
+    if (op_attr_int(c, swap, 0) != 0 && t->rank > 1) {
+        const int last = order[t->rank - 1];
+        order[t->rank - 1] = order[t->rank - 2];
+        order[t->rank - 2] = last;
+    }
+    return delegate_transpose(c, t, order, to);
+}
+
+static enum status open_turned(struct op_ctx *c, struct delegate *d) {
+    struct tensor a, b;
+    enum status s = turn(c, 0, "transBatchA", "transA", &a);
+    if (s == STATUS_OK)
+        s = turn(c, 1, "transBatchB", "transB", &b);
+    if (s == STATUS_OK)
+        s = delegate_open(c, d, "MatMul", 13, 2, 1);
+    if (s == STATUS_OK) {
+        delegate_in(d, 0, &a);
+        delegate_in(d, 1, &b);
+    }
+    return s;
+}
+
 static enum status fused_infer(struct op_ctx *c) {
-    enum status s = op_need(c, 0);
+    enum status s = op_need_all(c, 2);
     if (s == STATUS_OK)
         s = op_need_dtype(c, 0, DT_FLOATS);
-    if (s == STATUS_OK && (op_attr_int(c, "transBatchA", 0) || op_attr_int(c, "transBatchB", 0)))
-        return op_fail(c, "transBatchA and transBatchB must be 0");
-    return s == STATUS_OK ? infer(c) : s;
+    if (s != STATUS_OK || !turns_batch(c))
+        return s == STATUS_OK ? infer(c) : s;
+    struct delegate d;
+    s = open_turned(c, &d);
+    if (s == STATUS_OK)
+        s = delegate_infer(&d);
+    return s == STATUS_OK ? op_infer_like(c, 0, &d.out[0].tensor) : s;
+}
+
+static enum status fused_run(struct op_ctx *c) {
+    if (!turns_batch(c))
+        return run(c);
+    struct delegate d;
+    enum status s = open_turned(c, &d);
+    if (s == STATUS_OK)
+        s = delegate_run(&d);
+    struct tensor *y = op_out(c, 0);
+    if (s != STATUS_OK || !y)
+        return s;
+    const double alpha = (double)op_attr_float(c, "alpha", 1.0f);
+    for (int64_t i = 0; i < y->count; i++)
+        real_put(y, i, alpha * real_at(&d.out[0].tensor, i));
+    return STATUS_OK;
 }
 
 const struct op_row op_family_matmul[] = {
@@ -333,7 +396,7 @@ const struct op_row op_family_matmul[] = {
      .name = "FusedMatMul",
      .since = 1,
      .infer = fused_infer,
-     .run = run,
+     .run = fused_run,
      .prepare = prepare,
      .pack_size = pack_size},
     OP_END,

@@ -382,12 +382,16 @@ enum status op_in_int(struct op_ctx *c, size_t i, int64_t *out) {
     case DTYPE_BOOL:
         *out = *(const uint8_t *)t->data;
         return STATUS_OK;
-    case DTYPE_FLOAT: {
-        float f = *(const float *)t->data;
-        if (!(f >= -0x1p62f && f <= 0x1p62f))
+    case DTYPE_FLOAT:
+    case DTYPE_DOUBLE:
+    case DTYPE_FLOAT16:
+    case DTYPE_BFLOAT16: {
+        double f = 0;
+        s = op_in_double(c, i, &f);
+        if (s == STATUS_OK && !(f >= -0x1p62 && f <= 0x1p62))
             return op_fail(c, "input %zu is not in the range of an integer", i);
-        *out = (int64_t)f;
-        return STATUS_OK;
+        *out = s == STATUS_OK ? (int64_t)f : 0;
+        return s;
     }
     default:
         return op_fail(c, "input %zu has type %s, a number is needed", i, dtype_name(t->dtype));

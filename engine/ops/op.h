@@ -166,6 +166,7 @@ MUST_USE enum status op_in_double(struct op_ctx *c, size_t i, double *out);
 #define DT_SIGNED (DT(INT8) | DT(INT16) | DT(INT32) | DT(INT64))
 #define DT_UNSIGNED (DT(UINT8) | DT(UINT16) | DT(UINT32) | DT(UINT64))
 #define DT_INTS (DT_SIGNED | DT_UNSIGNED)
+#define DT_TINY_FLOATS (DT(FLOAT8E4M3FN) | DT(FLOAT8E4M3FNUZ) | DT(FLOAT8E5M2) | DT(FLOAT8E5M2FNUZ))
 #define DT_REAL (DT_FLOATS | DT_INTS)
 #define DT_ANY (~(uint32_t)0)
 

@@ -11,8 +11,10 @@ void quant_load(enum dtype dtype, const void *from, size_t count, double *to) {
     switch (dtype) {
         CASE(INT8, int8_t)
         CASE(INT4, int8_t)
+        CASE(INT2, int8_t)
         CASE(UINT8, uint8_t)
         CASE(UINT4, uint8_t)
+        CASE(UINT2, uint8_t)
         CASE(INT16, int16_t)
         CASE(UINT16, uint16_t)
         CASE(INT32, int32_t)
@@ -50,7 +52,9 @@ static void range_of(enum dtype dtype, double *least, double *most) {
                  {DTYPE_INT16, INT16_MIN, INT16_MAX},
                  {DTYPE_UINT16, 0, UINT16_MAX},
                  {DTYPE_INT4, -8, 7},
-                 {DTYPE_UINT4, 0, 15}};
+                 {DTYPE_UINT4, 0, 15},
+                 {DTYPE_INT2, -2, 1},
+                 {DTYPE_UINT2, 0, 3}};
     *least = *most = 0;
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)
         if (table[i].dtype == dtype) {
@@ -68,10 +72,12 @@ void quant_store(enum dtype dtype, void *to, size_t at, double v, double zero) {
     switch (dtype) {
     case DTYPE_INT8:
     case DTYPE_INT4:
+    case DTYPE_INT2:
         ((int8_t *)to)[at] = (int8_t)limited;
         break;
     case DTYPE_UINT8:
     case DTYPE_UINT4:
+    case DTYPE_UINT2:
         ((uint8_t *)to)[at] = (uint8_t)limited;
         break;
     case DTYPE_INT16:

@@ -9,9 +9,11 @@
 #include "engine/ops/op.h"
 
 #define QUANT_BYTES (DT(INT8) | DT(UINT8))
-#define QUANT_INTS (QUANT_BYTES | DT(INT16) | DT(UINT16) | DT(INT4) | DT(UINT4))
+#define QUANT_INTS                                                                                 \
+    (QUANT_BYTES | DT(INT16) | DT(UINT16) | DT(INT4) | DT(UINT4) | DT(INT2) | DT(UINT2))
 #define QUANT_FLOATS                                                                               \
-    (DT(FLOAT8E4M3FN) | DT(FLOAT8E4M3FNUZ) | DT(FLOAT8E5M2) | DT(FLOAT8E5M2FNUZ) | DT(FLOAT4E2M1))
+    (DT(FLOAT8E4M3FN) | DT(FLOAT8E4M3FNUZ) | DT(FLOAT8E5M2) | DT(FLOAT8E5M2FNUZ) |                 \
+     DT(FLOAT4E2M1) | DT(FLOAT6E2M3) | DT(FLOAT6E3M2))
 
 /* Elements of a quantised tensor (of the types above, or int32) as numbers. */
 void quant_load(enum dtype dtype, const void *from, size_t count, double *to);

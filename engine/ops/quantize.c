@@ -73,7 +73,7 @@ static enum status quantize_infer(struct op_ctx *c) {
     if (s == STATUS_OK)
         s = op_need_dtype(c, 0, DT_FLOATS | DT(INT32));
     if (s == STATUS_OK)
-        s = op_need_dtype(c, 1, DT_FLOATS);
+        s = op_need_dtype(c, 1, DT_FLOATS | DT(INT32) | DT(FLOAT8E8M0));
     if (s == STATUS_OK)
         s = op_need_dtype(c, 2, QUANT_INTS | QUANT_FLOATS);
     struct layout l;
@@ -96,7 +96,7 @@ static enum status dequantize_infer(struct op_ctx *c) {
     if (s == STATUS_OK)
         s = op_need_dtype(c, 0, QUANT_INTS | QUANT_FLOATS | DT(INT32));
     if (s == STATUS_OK)
-        s = op_need_dtype(c, 1, DT_FLOATS);
+        s = op_need_dtype(c, 1, DT_FLOATS | DT(FLOAT8E8M0));
     if (s == STATUS_OK)
         s = op_need_same(c, 2, 0);
     struct layout l;
@@ -107,7 +107,8 @@ static enum status dequantize_infer(struct op_ctx *c) {
     if (s != STATUS_OK)
         return s;
     const struct tensor *x = op_in(c, 0);
-    const enum dtype out = output_dtype(c, op_in(c, 1)->dtype);
+    const enum dtype scale = op_in(c, 1)->dtype;
+    const enum dtype out = output_dtype(c, scale == DTYPE_FLOAT8E8M0 ? DTYPE_FLOAT : scale);
     if (!(((uint32_t)1 << out) & DT_FLOATS))
         return op_fail(c, "output_dtype must be a floating point type");
     return op_infer(c, 0, out, x->rank, x->dims);

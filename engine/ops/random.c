@@ -1,79 +1,9 @@
-/* RandomNormal, RandomUniform (and -Like), Bernoulli, Multinomial.
- *
- * With the attribute `seed`, every run gives the same numbers; without, the seed of a run comes
- * from the system. The generator is xoshiro256** (Blackman and Vigna, "Scrambled linear
- * pseudorandom number generators", 2018), its state filled by splitmix64: good statistics, not
- * secrecy. The specification does not say which numbers a seed gives. */
+/* RandomNormal, RandomUniform (and -Like), Bernoulli, Multinomial. */
+#include "engine/ops/generator.h"
 #include "engine/ops/indices.h"
-#include "engine/ops/op.h"
 #include "engine/ops/real.h"
 
 #include <math.h>
-#include <sys/random.h>
-
-struct generator {
-    uint64_t s[4];
-    double spare; /* the second of a pair of normal numbers */
-    bool has_spare;
-};
-
-static uint64_t rotate(uint64_t x, int k) {
-    return x << k | x >> (64 - k);
-}
-
-static uint64_t next(struct generator *g) {
-    uint64_t *s = g->s, result = rotate(s[1] * 5, 7) * 9, t = s[1] << 17;
-    s[2] ^= s[0];
-    s[3] ^= s[1];
-    s[1] ^= s[2];
-    s[0] ^= s[3];
-    s[2] ^= t;
-    s[3] = rotate(s[3], 45);
-    return result;
-}
-
-/* From 0, included, to 1, excluded: 53 bits. */
-static double uniform(struct generator *g) {
-    return (double)(next(g) >> 11) * 0x1p-53;
-}
-
-/* Mean 0, deviation 1, by the polar method. */
-static double normal(struct generator *g) {
-    if (g->has_spare) {
-        g->has_spare = false;
-        return g->spare;
-    }
-    double u, v, r;
-    do {
-        u = 2 * uniform(g) - 1;
-        v = 2 * uniform(g) - 1;
-        r = u * u + v * v;
-    } while (r >= 1 || r == 0);
-    double f = sqrt(-2 * log(r) / r);
-    g->spare = v * f;
-    g->has_spare = true;
-    return u * f;
-}
-
-static enum status generator_new(struct op_ctx *c, struct generator *g) {
-    uint64_t seed = 0;
-    if (op_attr_has(c, "seed")) {
-        float f = op_attr_float(c, "seed", 0);
-        uint32_t bits = 0;
-        memcpy(&bits, &f, sizeof bits);
-        seed = bits;
-    } else if (getrandom(&seed, sizeof seed, GRND_NONBLOCK) != (ssize_t)sizeof seed) {
-        return op_fail(c, "the system gave no seed for random numbers");
-    }
-    *g = (struct generator){0};
-    for (int i = 0; i < 4; i++) {
-        uint64_t z = (seed += 0x9e3779b97f4a7c15u);
-        z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-        z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-        g->s[i] = z ^ z >> 31;
-    }
-    return STATUS_OK;
-}
 
 /* ---- types and shapes ---- */
 
@@ -134,7 +64,7 @@ static enum status normal_run(struct op_ctx *c) {
     double mean = (double)op_attr_float(c, "mean", 0), scale = (double)op_attr_float(c, "scale", 1);
     enum status s = generator_new(c, &g);
     for (int64_t i = 0; s == STATUS_OK && y && i < y->count; i++)
-        real_put(y, i, mean + scale * normal(&g));
+        real_put(y, i, mean + scale * generator_normal(&g));
     return s;
 }
 
@@ -144,7 +74,7 @@ static enum status uniform_run(struct op_ctx *c) {
     double low = (double)op_attr_float(c, "low", 0), high = (double)op_attr_float(c, "high", 1);
     enum status s = generator_new(c, &g);
     for (int64_t i = 0; s == STATUS_OK && y && i < y->count; i++)
-        real_put(y, i, low + (high - low) * uniform(&g));
+        real_put(y, i, low + (high - low) * generator_uniform(&g));
     return s;
 }
 
@@ -153,7 +83,7 @@ static enum status bernoulli_run(struct op_ctx *c) {
     struct generator g;
     enum status s = generator_new(c, &g);
     for (int64_t i = 0; s == STATUS_OK && y && i < y->count; i++)
-        real_put(y, i, uniform(&g) < real_at(op_in(c, 0), i) ? 1 : 0);
+        real_put(y, i, generator_uniform(&g) < real_at(op_in(c, 0), i) ? 1 : 0);
     return s;
 }
 
@@ -178,7 +108,7 @@ static enum status multinomial_run(struct op_ctx *c) {
         if (!(total > 0) || !isfinite(total))
             return op_fail(c, "row %lld has no weights to draw by", (long long)row);
         for (int64_t i = 0; i < samples; i++) {
-            double at = uniform(&g) * total;
+            double at = generator_uniform(&g) * total;
             int64_t k = 0;
             while (k < classes - 1 && sums[k] <= at)
                 k++;

@@ -22,7 +22,13 @@ static void widen(enum dtype dtype, const void *from, double *to, size_t count) 
         for (size_t i = 0; i < count; i++)
             to[i] = (double)half_bf16_to_float(((const uint16_t *)from)[i]);
         break;
+    case DTYPE_BOOL:
+        for (size_t i = 0; i < count; i++)
+            to[i] = ((const uint8_t *)from)[i];
+        break;
     default:
+        for (size_t i = 0; dtype_is_tiny_float(dtype) && i < count; i++)
+            to[i] = (double)half_f8_to_float(dtype, ((const uint8_t *)from)[i]);
         break;
     }
 #undef CASE
@@ -59,7 +65,13 @@ static void narrow(enum dtype dtype, const double *from, void *to, size_t count)
         for (size_t i = 0; i < count; i++)
             ((uint16_t *)to)[i] = half_bf16_from_float((float)from[i]);
         break;
+    case DTYPE_BOOL:
+        for (size_t i = 0; i < count; i++)
+            ((uint8_t *)to)[i] = from[i] != 0;
+        break;
     default:
+        for (size_t i = 0; dtype_is_tiny_float(dtype) && i < count; i++)
+            ((uint8_t *)to)[i] = half_f8_from_float(dtype, (float)from[i], true);
         break;
     }
 #undef CASE
@@ -73,10 +85,7 @@ double real_at(const struct tensor *t, int64_t i) {
 
 void real_put(struct tensor *t, int64_t i, double v) {
     char *to = (char *)t->data + (size_t)i * dtype_size(t->dtype);
-    if (t->dtype == DTYPE_BOOL)
-        *(bool *)to = v != 0;
-    else
-        narrow(t->dtype, &v, to, 1);
+    narrow(t->dtype, &v, to, 1);
 }
 
 enum status real_in(struct op_ctx *c, size_t i, const double **out) {

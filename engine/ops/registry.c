@@ -1,5 +1,5 @@
 /* The operator table: all families, looked up by domain, name and opset. */
-#include "engine/ops/op.h"
+#include "engine/ops/registry.h"
 
 #define OP_FAMILY(name) extern const struct op_row op_family_##name[];
 #include "engine/ops/families.inc"
@@ -25,4 +25,20 @@ const struct op_row *op_find(struct str domain, struct str name, int64_t opset) 
                 (r->until == 0 || opset <= r->until) && (!best || r->since > best->since))
                 best = r;
     return best;
+}
+
+size_t registry_count(void) {
+    size_t n = 0;
+    for (size_t f = 0; f < sizeof families / sizeof *families; f++)
+        for (const struct op_row *r = families[f]; r->name; r++)
+            n++;
+    return n;
+}
+
+const struct op_row *registry_row(size_t i) {
+    for (size_t f = 0; f < sizeof families / sizeof *families; f++)
+        for (const struct op_row *r = families[f]; r->name; r++)
+            if (i-- == 0)
+                return r;
+    return NULL;
 }

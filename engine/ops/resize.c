@@ -206,7 +206,7 @@ static enum status parse(struct op_ctx *c, struct resize *r, bool *later) {
 static enum status infer(struct op_ctx *c) {
     enum status s = op_need(c, 0);
     if (s == STATUS_OK)
-        s = op_need_dtype(c, 0, ~DT(STRING));
+        s = op_need_dtype(c, 0, DT_ANY);
     struct resize r;
     bool later = false;
     if (s == STATUS_OK)

@@ -34,6 +34,7 @@ static enum status plan_new(struct op_ctx *c, size_t n, bool inverse, struct fft
 struct dft {
     int axis;
     int64_t length, bins; /* of the transform; that are kept */
+    bool real; /* backwards from the first half of a spectrum, whose other half mirrors it */
 };
 
 static enum status dft_of(struct op_ctx *c, struct dft *d) {
@@ -53,13 +54,16 @@ static enum status dft_of(struct op_ctx *c, struct dft *d) {
         return op_fail(c, "the axis is the last dimension, which holds the parts of a number");
     if (s != STATUS_OK)
         return s;
+    d->real = op_attr_int(c, "onesided", 0) != 0 && op_attr_int(c, "inverse", 0) != 0;
     d->length = x->dims[d->axis];
+    if (d->real)
+        d->length = d->length < 2 ? 1 : 2 * (d->length - 1);
     if (op_in(c, 1))
         s = op_in_int(c, 1, &d->length);
     if (s == STATUS_OK && d->length < 1)
         return op_fail(c, "the length of the transform is %lld, must be at least 1",
                        (long long)d->length);
-    d->bins = op_attr_int(c, "onesided", 0) ? d->length / 2 + 1 : d->length;
+    d->bins = !d->real && op_attr_int(c, "onesided", 0) ? d->length / 2 + 1 : d->length;
     return s;
 }
 
@@ -78,8 +82,16 @@ static enum status dft_infer(struct op_ctx *c) {
     const struct tensor *x = op_in(c, 0);
     int64_t dims[TENSOR_MAX_RANK];
     for (int i = 0; i < x->rank; i++)
-        dims[i] = i == d.axis ? d.bins : i == x->rank - 1 ? 2 : x->dims[i];
+        dims[i] = i == d.axis ? d.bins : i == x->rank - 1 ? 2 - d.real : x->dims[i];
     return op_infer(c, 0, x->dtype, x->rank, dims);
+}
+
+/* The second half of the spectrum of a real signal: the conjugate of the first. */
+static void mirror(double *line, size_t length) {
+    for (size_t k = length / 2 + 1; k < length; k++) {
+        line[2 * k] = line[2 * (length - k)];
+        line[2 * k + 1] = -line[2 * (length - k) + 1];
+    }
 }
 
 static enum status dft_run(struct op_ctx *c) {
@@ -102,19 +114,20 @@ static enum status dft_run(struct op_ctx *c) {
         return s;
     size_t parts = (size_t)x->dims[x->rank - 1], dim = (size_t)x->dims[d.axis];
     size_t inner = (size_t)tensor_span(x, d.axis + 1, x->rank - 1), bins = (size_t)d.bins;
-    size_t lines = (size_t)y->count / 2 / bins, length = (size_t)d.length;
+    size_t length = (size_t)d.length, width = d.real ? 1 : 2,
+           lines = (size_t)y->count / width / bins;
     for (size_t i = 0; i < lines; i++) {
         const double *x_line = from + (i / inner * dim * inner + i % inner) * parts;
-        double *y_line = to + (i / inner * bins * inner + i % inner) * 2;
+        double *y_line = to + (i / inner * bins * inner + i % inner) * width;
         for (size_t k = 0; k < length; k++) { /* cut, or filled up with zeros */
             line[2 * k] = k < dim ? x_line[k * inner * parts] : 0;
             line[2 * k + 1] = k < dim && parts == 2 ? x_line[k * inner * parts + 1] : 0;
         }
+        if (d.real)
+            mirror(line, length);
         fft_run(&f, line);
-        for (size_t k = 0; k < bins; k++) {
-            y_line[k * inner * 2] = line[2 * k];
-            y_line[k * inner * 2 + 1] = line[2 * k + 1];
-        }
+        for (size_t k = 0; k < bins; k++)
+            memcpy(y_line + k * inner * width, line + 2 * k, width * sizeof *line);
     }
     real_out_done(c, 0, to);
     return STATUS_OK;

@@ -1,7 +1,7 @@
 /* Functions of one element: activations, exponentials, trigonometry, rounding, signs.
  *
  * float16 and bfloat16 are computed in float and rounded once. double is computed in double. */
-#include "engine/ops/op.h"
+#include "engine/ops/real.h"
 #include "engine/ops/types.h"
 
 #include <math.h>
@@ -190,10 +190,30 @@ MIXED_OP(sign, SIGN, SIGN_UNSIGNED)
 
 /* ---- results of another type ---- */
 
+static enum status reals(struct op_ctx *c) {
+    return same_shape(c, DT_REAL);
+}
+
+/* Before opset 13, Erf took integers too: the result is cut to 0 or to 1 with the sign. */
+static enum status erf_real_run(struct op_ctx *c) {
+    const double *from = NULL;
+    double *to = NULL;
+    if (!op_out(c, 0) || dtype_is_float(op_in(c, 0)->dtype))
+        return erf_run(c);
+    enum status s = real_in(c, 0, &from);
+    if (s == STATUS_OK)
+        s = real_out(c, 0, &to);
+    for (int64_t i = 0; s == STATUS_OK && i < op_in(c, 0)->count; i++)
+        to[i] = trunc(erf(from[i]));
+    if (s == STATUS_OK)
+        real_out_done(c, 0, to);
+    return s;
+}
+
 static enum status to_bool(struct op_ctx *c) {
     enum status s = op_need(c, 0);
     if (s == STATUS_OK)
-        s = op_need_dtype(c, 0, DT_FLOATS);
+        s = op_need_dtype(c, 0, DT_FLOATS | DT_TINY_FLOATS);
     if (s == STATUS_OK)
         s = op_infer(c, 0, DTYPE_BOOL, op_in(c, 0)->rank, op_in(c, 0)->dims);
     return s;
@@ -202,17 +222,11 @@ static enum status to_bool(struct op_ctx *c) {
 static enum status is_nan_run(struct op_ctx *c) {
     const struct tensor *x = op_in(c, 0);
     struct tensor *y = op_out(c, 0);
-    const float *f = NULL;
-    enum status s = STATUS_OK;
+    const double *f = NULL;
     if (!y)
         return STATUS_OK;
     bool *to = y->data;
-    if (x->dtype == DTYPE_DOUBLE) {
-        for (int64_t i = 0; i < x->count; i++)
-            to[i] = isnan(((const double *)x->data)[i]);
-        return STATUS_OK;
-    }
-    s = op_in_f32(c, 0, &f);
+    enum status s = real_in(c, 0, &f);
     for (int64_t i = 0; s == STATUS_OK && i < x->count; i++)
         to[i] = isnan(f[i]);
     return s;
@@ -223,18 +237,11 @@ static enum status is_inf_run(struct op_ctx *c) {
     struct tensor *y = op_out(c, 0);
     bool negative = op_attr_int(c, "detect_negative", 1) != 0;
     bool positive = op_attr_int(c, "detect_positive", 1) != 0;
-    const float *f = NULL;
+    const double *f = NULL;
     if (!y)
         return STATUS_OK;
     bool *to = y->data;
-    if (x->dtype == DTYPE_DOUBLE) {
-        for (int64_t i = 0; i < x->count; i++) {
-            double v = ((const double *)x->data)[i];
-            to[i] = isinf(v) && (v > 0 ? positive : negative);
-        }
-        return STATUS_OK;
-    }
-    enum status s = op_in_f32(c, 0, &f);
+    enum status s = real_in(c, 0, &f);
     for (int64_t i = 0; s == STATUS_OK && i < x->count; i++)
         to[i] = isinf(f[i]) && (f[i] > 0 ? positive : negative);
     return s;
@@ -314,7 +321,8 @@ const struct op_row op_family_unary[] = {
     ROW("Asinh", 9, floats, asinh_run),
     ROW("Acosh", 9, floats, acosh_run),
     ROW("Atanh", 9, floats, atanh_run),
-    ROW("Erf", 9, floats, erf_run),
+    ROW("Erf", 9, reals, erf_real_run),
+    ROW("Erf", 13, floats, erf_run),
     ROW("Ceil", 1, floats, ceil_run),
     ROW("Floor", 1, floats, floor_run),
     ROW("Round", 11, floats, round_run),

@@ -27,6 +27,19 @@ for package in 'tritonclient[http]' kserve schemathesis openapi-spec-validator; 
     fi
 done
 
+# The engine that the operators of com.microsoft, and fused and quantised models, are held against.
+peer=build/onnx-venv
+for package in onnx onnxruntime sympy; do
+    "$peer/bin/python" -c "import $package" >/dev/null 2>&1 && continue
+    mkdir -p build
+    [ -x "$peer/bin/pip" ] || python3 -m venv "$peer" || break
+    if "$peer/bin/pip" install --quiet "$package"; then
+        echo "installed $package in $peer"
+    else
+        echo "$package could not be installed: its tests will be skipped"
+    fi
+done
+
 # The Open Inference Protocol's published OpenAPI file, at one commit and with one hash. It is not
 # part of this repository; without it, the test that is made from it is skipped by name.
 protocol=build/oip/open_inference_rest.yaml

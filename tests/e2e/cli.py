@@ -21,6 +21,7 @@ import tempfile
 import threading
 import unittest
 
+import onnx_file
 from harness import BIN, ROOT, Server
 
 NODES = pathlib.Path("/usr/share/libonnx-testdata/data/node")
@@ -671,6 +672,38 @@ class Models(unittest.TestCase):
         broken.write_bytes(self.add.read_bytes()[:-20])
         self.assertIn(command("inspect", broken).returncode, (2, 6))
         self.assertEqual(command("inspect", self.folder / "none.onnx").returncode, 4)
+
+    def test_inspect_says_what_a_model_costs(self):
+        model = self.folder / "linear.onnx"
+        model.write_bytes(onnx_file.linear(bytes(range(1, 33)), 48, 32))
+        facts = json.loads(command("inspect", model, "--json").stdout)
+        self.assertEqual((facts["multiply_adds"], facts["parameters"]), (48 * 32, 48 * 32))
+        self.assertGreater(facts["activation_bytes"], 0)
+        self.assertNotIn("not_served", facts)
+        self.assertIn("multiply-adds  1536", command("inspect", model).stdout)
+
+    def test_inspect_names_all_that_is_not_served(self):
+        def ports(*names, kind=onnx_file.FLOAT):
+            return [onnx_file.value(name, kind, ["n", 4]) for name in names]
+
+        int8 = 3
+        nodes = [onnx_file.node("Relu", ["x"], ["a"]), onnx_file.node("Cos", ["bytes"], ["b"]),
+                 onnx_file.node("Relu", ["b"], ["c"]), onnx_file.node("Sin", ["bytes"], ["d"]),
+                 onnx_file.node("MatMul", ["x", "x"], ["e"])]
+        model = self.folder / "types.onnx"
+        model.write_bytes(onnx_file.model(nodes, ports("x") + ports("bytes", kind=int8), ports("a", "c", "d", "e")))
+        done = command("inspect", model, "--json")
+        self.assertEqual(done.returncode, 6, done.stderr)
+        refused = json.loads(done.stdout)["not_served"]
+        self.assertEqual([r.split(":")[0] for r in refused], ["Cos", "Sin", "MatMul"])
+        self.assertIn("int8", refused[0])
+        self.assertIn("3 nodes are not served", done.stderr)
+        self.assertIn("\nnot served\n", command("inspect", model).stdout)
+        nodes = [onnx_file.node(name, ["x"], [name]) for name in ("Nonesuch", "Relu", "Nothing")]
+        model.write_bytes(onnx_file.model(nodes, ports("x"), ports("Nonesuch", "Nothing")))
+        done = command("inspect", model)
+        self.assertEqual(done.returncode, 6)
+        self.assertRegex(done.stderr, "2 operators are not served: ai.onnx.Nonesuch .*ai.onnx.Nothing ")
 
     def test_run(self):
         x, y = [i / 4 for i in range(60)], [float(-i) for i in range(60)]

@@ -18,6 +18,11 @@ LIBRARY_HOMES = {
     "cyaml/cyaml.h": ("base/", "bundle/"),
     "yaml.h": ("base/", "tenancy/"),
     "seccomp.h": "base/",
+    "jpeglib.h": "engine/image/",
+    "png.h": "engine/image/",
+    "webp/decode.h": "engine/image/",
+    "tiffio.h": "engine/image/",
+    "openjpeg.h": "engine/image/",
 }
 breaches = []
 

@@ -49,6 +49,7 @@ struct run {
     char *reason;
     size_t size;
     bool light;
+    bool random; /* only types and shapes are compared */
 };
 
 static bool fail(const struct run *r, const char *what, const char *detail) {
@@ -56,23 +57,37 @@ static bool fail(const struct run *r, const char *what, const char *detail) {
     return false;
 }
 
-/* Cases that no inference engine can be held to, with the reason. */
+/* Cases whose values are random by definition: they are run, and types and shapes compared; the
+ * distributions are the unit test engine_random's. */
 static const struct {
     const char *prefix, *reason;
-} not_comparable[] = {
-    {"test_bernoulli", "random values: the reference is one draw of another generator"},
-    {"test_training_dropout", "training mode drops at random: the reference is one draw"},
+} random_cases[] = {
+    {"test_bernoulli", "random values: type and shape are right, the reference is another draw"},
+    {"test_training_dropout", "dropped at random: type and shape are right, the reference is "
+                              "another draw"},
 };
 
-static const char *skip_reason(const char *folder, const char *load_error) {
-    const char *slash = strrchr(folder, '/'), *name = slash ? slash + 1 : folder;
-    if (strstr(load_error, "ai.onnx.preview.training"))
-        return "operators of the training preview domain are not for inference";
-    for (size_t i = 0; i < sizeof not_comparable / sizeof *not_comparable; i++)
-        if (strncmp(name, not_comparable[i].prefix, strlen(not_comparable[i].prefix)) == 0 &&
+static const char *name_of(const char *folder) {
+    const char *slash = strrchr(folder, '/');
+    return slash ? slash + 1 : folder;
+}
+
+static const char *random_reason(const char *folder) {
+    const char *name = name_of(folder);
+    for (size_t i = 0; i < sizeof random_cases / sizeof *random_cases; i++)
+        if (strncmp(name, random_cases[i].prefix, strlen(random_cases[i].prefix)) == 0 &&
             strstr(name, "zero_ratio") == NULL)
-            return not_comparable[i].reason;
+            return random_cases[i].reason;
     return NULL;
+}
+
+/* The references of these were computed in single precision: where the result is 0 by symmetry (the
+ * imaginary part at the Nyquist frequency of a real signal) they have their own error, 1.9e-7. */
+static double least_atol(const char *folder, double otherwise) {
+    const char *name = name_of(folder);
+    const bool is_inverse =
+        strcmp(name, "test_dft_inverse") == 0 || strcmp(name, "test_dft_inverse_opset19") == 0;
+    return is_inverse && otherwise < 2e-7 ? 2e-7 : otherwise;
 }
 
 /* Old test data writes the bits of bfloat16 as uint16. True where this is such a tensor. */
@@ -82,6 +97,26 @@ static bool mend_type(const struct type_info *type, struct value *v) {
         return false;
     v->tensor.dtype = DTYPE_BFLOAT16;
     return true;
+}
+
+/* Old data for CastLike gives the second input, of which the type alone matters, as one element
+ * where the model declares a shape: the element is repeated. Left alone in every other case. */
+static bool mend_shape(const struct run *r, const struct type_info *type, struct value *v) {
+    const struct tensor *t = &v->tensor;
+    struct tensor full;
+    if (type->kind != VALUE_TENSOR || v->kind != VALUE_TENSOR || t->rank != 1 || t->count != 1 ||
+        type->rank <= 1 || t->dtype == DTYPE_STRING)
+        return true;
+    for (int d = 0; d < type->rank; d++)
+        if (type->dims[d] < 1)
+            return true;
+    if (tensor_shape(&full, t->dtype, type->rank, type->dims, NULL) != STATUS_OK)
+        return true;
+    full.data = arena_alloc(r->arena, full.bytes);
+    for (int64_t i = 0; full.data && i < full.count; i++)
+        memcpy((char *)full.data + (size_t)i * t->bytes, t->data, t->bytes);
+    v->tensor = full;
+    return full.data || fail(r, "memory", NULL);
 }
 
 /* FOLDER/KIND_I.pb as the type of the port; false with a reason. *there: the file exists. *cut: it
@@ -102,7 +137,7 @@ static bool read_value(const struct run *r, const char *set, const char *kind, s
         return fail(r, "the test data cannot be read", error.message);
     if (mend_type(type, out))
         *cut = true;
-    return true;
+    return strcmp(kind, "input") != 0 || mend_shape(r, type, out);
 }
 
 /* The light models come without inputs: every one is arange(n) / n, in float. */
@@ -150,7 +185,10 @@ static bool run_set(const struct run *r, const char *set) {
         snprintf(what, sizeof what, "output %zu", i);
         if (cut && tolerance.ulp < 1)
             tolerance.ulp = 1;
-        if (!compare_values(&outputs[i], &want, &tolerance, inner, sizeof inner))
+        const bool same = r->random
+                              ? compare_kinds(&outputs[i], &want, inner, sizeof inner)
+                              : compare_values(&outputs[i], &want, &tolerance, inner, sizeof inner);
+        if (!same)
             ok = fail(r, what, inner);
     }
     session_release(r->session);
@@ -165,7 +203,14 @@ enum case_result case_run(const char *folder, const struct case_tolerance *t, ch
     struct str bytes;
     char path[4096];
     enum case_result result = CASE_FAIL;
-    struct run r = {&arena, NULL, t, reason, size, false};
+    const char *random = random_reason(folder);
+    struct case_tolerance tolerance = *t;
+    tolerance.atol = least_atol(folder, t->atol);
+    struct run r = {.arena = &arena,
+                    .tolerance = &tolerance,
+                    .reason = reason,
+                    .size = size,
+                    .random = random != NULL};
     const struct session_options options = {
         .memory = memory, .secret = memory, .threads = 1, .discard = poison};
     arena_init(&arena, memory, (size_t)1 << 20, SIZE_MAX, "test data");
@@ -176,16 +221,12 @@ enum case_result case_run(const char *folder, const struct case_tolerance *t, ch
         goto out;
     }
     if (session_open(bytes, &options, &r.session, &error) != STATUS_OK) {
-        const char *why = skip_reason(folder, error.message);
-        if (why)
-            result = CASE_SKIP;
-        (void)fail(&r, why ? why : "load", why ? NULL : error.message);
-        goto out;
-    }
-    const char *why = skip_reason(folder, "");
-    if (why) {
-        (void)fail(&r, why, NULL);
-        result = CASE_SKIP;
+        const bool training = strstr(error.message, "ai.onnx.preview.training") != NULL;
+        result = training ? CASE_SKIP : CASE_FAIL;
+        if (training)
+            (void)fail(&r, "operators of the training preview domain are not for inference", NULL);
+        else
+            (void)fail(&r, "load", error.message);
         goto out;
     }
     size_t sets = 0;
@@ -203,10 +244,12 @@ enum case_result case_run(const char *folder, const struct case_tolerance *t, ch
         if (!run_set(&r, path))
             goto out;
     }
-    if (sets > 0)
-        result = CASE_PASS;
-    else
+    if (sets == 0)
         (void)fail(&r, "no test_data_set_0", NULL);
+    else if (random)
+        (void)fail(&r, random, NULL);
+    if (sets > 0)
+        result = random ? CASE_SKIP : CASE_PASS;
 out:
     session_free(r.session);
     arena_free(&arena);

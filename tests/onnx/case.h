@@ -10,7 +10,8 @@
 
 struct case_tolerance {
     double rtol, atol;
-    double ulp; /* 0: not asked for; else floats may differ by so many units in the last place */
+    double ulp;   /* 0: not asked for; else floats may differ by so many units in the last place */
+    double steps; /* integers of 8 and 16 bits may differ by so much: what quantised models give */
 };
 
 enum case_result { CASE_PASS, CASE_FAIL, CASE_SKIP };

@@ -44,9 +44,35 @@ static bool close_enough(enum dtype dtype, double got, double want,
     return t->ulp > 0 && difference <= t->ulp * ulp_of(dtype, want);
 }
 
+/* What a step of a quantised type is for. */
+static bool within_steps(const struct tensor *got, const struct tensor *want, int64_t i,
+                         double steps) {
+    double a = 0, b = 0;
+    switch (got->dtype) {
+    case DTYPE_INT8:
+        a = ((const int8_t *)got->data)[i];
+        b = ((const int8_t *)want->data)[i];
+        break;
+    case DTYPE_UINT8:
+        a = ((const uint8_t *)got->data)[i];
+        b = ((const uint8_t *)want->data)[i];
+        break;
+    case DTYPE_INT16:
+        a = ((const int16_t *)got->data)[i];
+        b = ((const int16_t *)want->data)[i];
+        break;
+    case DTYPE_UINT16:
+        a = ((const uint16_t *)got->data)[i];
+        b = ((const uint16_t *)want->data)[i];
+        break;
+    default:
+        return false;
+    }
+    return fabs(a - b) <= steps;
+}
+
 static bool is_float(enum dtype d) {
-    return dtype_is_float(d) || (d >= DTYPE_FLOAT8E4M3FN && d <= DTYPE_FLOAT8E5M2FNUZ) ||
-           d == DTYPE_FLOAT4E2M1;
+    return dtype_is_float(d) || dtype_is_tiny_float(d);
 }
 
 static bool compare_floats(const struct tensor *got, const struct tensor *want,
@@ -71,8 +97,8 @@ static bool compare_floats(const struct tensor *got, const struct tensor *want,
     return false;
 }
 
-static bool compare_tensors(const struct tensor *got, const struct tensor *want,
-                            const struct case_tolerance *t, char *reason, size_t size) {
+static bool compare_shapes(const struct tensor *got, const struct tensor *want, char *reason,
+                           size_t size) {
     char a[160], b[160];
     if (got->dtype != want->dtype) {
         snprintf(reason, size, "type is %s, not %s", dtype_name(got->dtype),
@@ -85,6 +111,13 @@ static bool compare_tensors(const struct tensor *got, const struct tensor *want,
                  tensor_dims_text(want->dims, want->rank, b, sizeof b));
         return false;
     }
+    return true;
+}
+
+static bool compare_tensors(const struct tensor *got, const struct tensor *want,
+                            const struct case_tolerance *t, char *reason, size_t size) {
+    if (!compare_shapes(got, want, reason, size))
+        return false;
     if (is_float(got->dtype))
         return compare_floats(got, want, t, reason, size);
     if (got->dtype == DTYPE_COMPLEX64 || got->dtype == DTYPE_COMPLEX128) {
@@ -99,7 +132,7 @@ static bool compare_tensors(const struct tensor *got, const struct tensor *want,
             got->dtype == DTYPE_STRING
                 ? str_equal(((const struct str *)got->data)[i], ((const struct str *)want->data)[i])
                 : memcmp((const char *)got->data + at, (const char *)want->data + at, width) == 0;
-        if (same)
+        if (same || within_steps(got, want, i, t->steps))
             continue;
         int64_t x = 0, y = 0;
         if (width <= 8) {
@@ -134,4 +167,11 @@ bool compare_values(const struct value *got, const struct value *want,
         }
     }
     return true;
+}
+
+bool compare_kinds(const struct value *got, const struct value *want, char *reason, size_t size) {
+    if (got->kind == VALUE_TENSOR && want->kind == VALUE_TENSOR)
+        return compare_shapes(&got->tensor, &want->tensor, reason, size);
+    snprintf(reason, size, "kind of value is %d, not %d", got->kind, want->kind);
+    return got->kind == want->kind;
 }

@@ -10,4 +10,7 @@
 bool compare_values(const struct value *got, const struct value *want,
                     const struct case_tolerance *t, char *reason, size_t size);
 
+/* Kinds, types and shapes alone. */
+bool compare_kinds(const struct value *got, const struct value *want, char *reason, size_t size);
+
 #endif

@@ -1,13 +1,14 @@
 /* onnx-conformance: runs cases in ONNX's usual layout through the engine and compares outputs.
  *
- *     onnx-conformance [--ulp N] [--rtol R] [--atol A] [--list FILE] [--in-process] [--quiet]
- * DIR...
+ *     onnx-conformance [--ulp N] [--steps N] [--rtol R] [--atol A] [--list FILE | --expect FILE]
+ *                      [--in-process] [--quiet] DIR...
  *
  * A DIR is a case, a folder of cases, or a light model (see case.h). Each case runs in a child of
  * its own with a time limit, so that a crash is a failure and not the end; --in-process runs them
- * here, for a debugger. --list restricts to the case names in a file, one a line. A line for each
- * failure and each skip with the reason; the last line is "N passed, N failed, N skipped". Exit
- * status 0 only if nothing failed.
+ * here, for a debugger. --list restricts to the case names in a file, one a line; --expect runs
+ * all, and what passes must be just those names: one that passes and is not listed is a failure
+ * too. A line for each failure and each skip with the reason; the last line is "N passed, N failed,
+ * N skipped". Exit status 0 only if nothing failed.
  */
 #include "tests/onnx/case.h"
 
@@ -26,8 +27,9 @@
 struct options {
     struct case_tolerance tolerance;
     bool in_process, quiet;
-    char **names; /* of --list, sorted */
+    char **names; /* of --list or --expect, sorted */
     size_t name_count;
+    bool expect;
 };
 
 struct counts {
@@ -85,10 +87,16 @@ static int by_name(const void *a, const void *b) {
 static void run_case(const struct options *o, const char *folder, struct counts *n) {
     char reason[REASON] = "";
     const char *name = base_name(folder);
-    if (o->names && !bsearch(&name, o->names, o->name_count, sizeof *o->names, by_name))
+    const bool listed =
+        o->names && bsearch(&name, o->names, o->name_count, sizeof *o->names, by_name);
+    if (o->names && !listed && !o->expect)
         return;
     enum case_result r = o->in_process ? case_run(folder, &o->tolerance, reason, sizeof reason)
                                        : run_child(o, folder, reason);
+    if (r == CASE_PASS && o->expect && !listed) {
+        r = CASE_FAIL;
+        snprintf(reason, sizeof reason, "it passes, and is not in the list of those that do");
+    }
     if (r == CASE_PASS) {
         n->passed++;
         if (!o->quiet)
@@ -163,8 +171,8 @@ static bool read_list(struct options *o, const char *path) {
 }
 
 static const char usage_text[] =
-    "usage: onnx-conformance [--ulp N] [--rtol R] [--atol A] [--list FILE] [--in-process] "
-    "[--quiet] DIR...\n";
+    "usage: onnx-conformance [--ulp N] [--steps N] [--rtol R] [--atol A] "
+    "[--list FILE | --expect FILE] [--in-process] [--quiet] DIR...\n";
 
 static int usage(const char *why) {
     fprintf(stderr, "%s\n%s", why, usage_text);
@@ -200,11 +208,14 @@ int main(int argc, char **argv) {
             o.quiet = true;
         else if (strcmp(argv[at], "--ulp") == 0 && value)
             o.tolerance.ulp = strtod(argv[++at], NULL);
+        else if (strcmp(argv[at], "--steps") == 0 && value)
+            o.tolerance.steps = strtod(argv[++at], NULL);
         else if (strcmp(argv[at], "--rtol") == 0 && value)
             o.tolerance.rtol = strtod(argv[++at], NULL);
         else if (strcmp(argv[at], "--atol") == 0 && value)
             o.tolerance.atol = strtod(argv[++at], NULL);
-        else if (strcmp(argv[at], "--list") == 0 && value) {
+        else if ((strcmp(argv[at], "--list") == 0 || strcmp(argv[at], "--expect") == 0) && value) {
+            o.expect = argv[at][2] == 'e';
             if (!read_list(&o, argv[++at]))
                 return usage("the list cannot be read, or is empty");
         } else
@@ -221,9 +232,10 @@ int main(int argc, char **argv) {
         else if (!run_folder(&o, argv[at], &n))
             fprintf(stderr, "%s: no cases in it\n", argv[at]), n.failed++;
     }
-    size_t seen = n.passed + n.failed + n.skipped;
+    size_t seen = n.passed + (o.expect ? 0 : n.failed + n.skipped);
     if (o.names && seen < o.name_count) {
-        printf("FAIL list: %zu cases are named, %zu were found\n", o.name_count, seen);
+        printf("FAIL list: %zu cases are named, %zu %s\n", o.name_count, seen,
+               o.expect ? "passed" : "were found");
         n.failed++;
     }
     printf("%zu passed, %zu failed, %zu skipped\n", n.passed, n.failed, n.skipped);

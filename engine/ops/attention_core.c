@@ -150,7 +150,7 @@ static void one_unit(const struct attention *a, size_t unit, float *scores) {
                                   .lda = (size_t)a->q.row_stride,
                                   .ldb = (size_t)a->k.row_stride,
                                   .ldc = (size_t)a->total};
-    gemm_f32(NULL, &qk, a->scale, q, k, 0.0f, scores);
+    gemm_f32(&qk, a->scale, q, k, 0.0f, scores);
     for (int64_t r = 0; r < rows; r++)
         one_row(a, b, h, first + r, scores + r * a->total);
     const struct gemm_shape pv = {.m = (size_t)rows,
@@ -159,7 +159,7 @@ static void one_unit(const struct attention *a, size_t unit, float *scores) {
                                   .lda = (size_t)a->total,
                                   .ldb = (size_t)a->v.row_stride,
                                   .ldc = (size_t)a->y.row_stride};
-    gemm_f32(NULL, &pv, 1.0f, scores, v, 0.0f, y);
+    gemm_f32(&pv, 1.0f, scores, v, 0.0f, y);
 }
 
 static void run_slots(void *arg, size_t begin, size_t end) {

@@ -107,7 +107,7 @@ static void one_tile(const struct job *j, size_t index, float *columns) {
     }
     const struct gemm_shape g = {
         .m = v->filters, .n = count, .k = k, .lda = k, .ldb = ld, .ldc = all};
-    gemm_f32(NULL, &g, 1.0f, j->o.weights + group * v->filters * k, b, 0.0f, y);
+    gemm_f32(&g, 1.0f, j->o.weights + group * v->filters * k, b, 0.0f, y);
     if (bias)
         for (size_t f = 0; f < v->filters; f++)
             for (size_t i = 0; i < count; i++)

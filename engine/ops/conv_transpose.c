@@ -168,8 +168,7 @@ static void run_group(struct op_ctx *c, const struct conv *v, const struct job *
                                          .lda = m,
                                          .ldb = size,
                                          .ldc = count};
-            gemm_f32(op_threads(c), &g, 1.0f, o->weights + group * m * k, x + from, 0.0f,
-                     j->columns);
+            gemm_f32(&g, 1.0f, o->weights + group * m * k, x + from, 0.0f, j->columns);
         }
         struct scatter s = {&v->w, j->columns, y, from, count};
         op_parallel(c, v->filters, 1, scatter_channels, &s);

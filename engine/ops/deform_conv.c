@@ -135,7 +135,7 @@ static enum status run(struct op_ctx *c) {
         j.group = i % v->groups;
         op_parallel(c, k, 1, sample_rows, &j);
         double *out = y + i * v->filters * all;
-        gemm_f64(op_threads(c), &g, 1.0, weights + j.group * v->filters * k, j.columns, 0.0, out);
+        gemm_f64(&g, 1.0, weights + j.group * v->filters * k, j.columns, 0.0, out);
         for (size_t f = 0; bias && f < v->filters; f++)
             for (size_t o = 0; o < all; o++)
                 out[f * all + o] += bias[j.group * v->filters + f];

@@ -19,8 +19,8 @@ enum status dense_pack(struct op_ctx *c, struct dense *w) {
     return STATUS_OK;
 }
 
-static void plain_apply(struct threads *pool, const struct dense *w, size_t m, const float *a,
-                        size_t lda, bool accumulate, float *out, size_t ldc) {
+static void plain_apply(const struct dense *w, size_t m, const float *a, size_t lda,
+                        bool accumulate, float *out, size_t ldc) {
     const struct gemm_shape g = {
         .transpose_b = w->transposed,
         .m = m,
@@ -30,7 +30,7 @@ static void plain_apply(struct threads *pool, const struct dense *w, size_t m, c
         .ldb = w->ldw,
         .ldc = ldc,
     };
-    gemm_f32(pool, &g, 1.0f, a, w->plain, accumulate ? 1.0f : 0.0f, out);
+    gemm_f32(&g, 1.0f, a, w->plain, accumulate ? 1.0f : 0.0f, out);
 }
 
 void dense_apply(struct threads *pool, const struct dense *w, size_t m, const float *a, size_t lda,
@@ -44,7 +44,7 @@ void dense_apply(struct threads *pool, const struct dense *w, size_t m, const fl
         return;
     }
     if (w->k != 0)
-        plain_apply(pool, w, m, a, lda, accumulate, out, ldc);
+        plain_apply(w, m, a, lda, accumulate, out, ldc);
     else if (!accumulate)
         for (size_t i = 0; i < m; i++)
             memset(out + i * ldc, 0, w->n * sizeof *out);

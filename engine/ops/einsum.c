@@ -379,7 +379,7 @@ struct product {
 static void run_products(void *arg, size_t begin, size_t end) {
     const struct product *p = arg;
     for (size_t i = begin; i < end; i++)
-        gemm_f32(NULL, &p->g, 1.0f, p->a + i * p->g.m * p->g.k, p->b + i * p->g.k * p->g.n, 0.0f,
+        gemm_f32(&p->g, 1.0f, p->a + i * p->g.m * p->g.k, p->b + i * p->g.k * p->g.n, 0.0f,
                  p->y + i * p->g.m * p->g.n);
 }
 

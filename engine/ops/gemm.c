@@ -136,7 +136,7 @@ static enum status run_f32(struct op_ctx *c, const struct gemm_args *g) {
         finish_f32(g, g->alpha, in_kernel ? NULL : bias, y);
     } else {
         const struct gemm_shape shape = gemm_shape_of(g->m, g->n, g->k, g->ta, g->tb);
-        gemm_f32(op_threads(c), &shape, g->alpha, a, b, 0.0f, y);
+        gemm_f32(&shape, g->alpha, a, b, 0.0f, y);
         finish_f32(g, 1.0f, bias, y);
     }
     op_out_f32_done(c, 0, y);
@@ -147,7 +147,7 @@ static void run_f64(struct op_ctx *c, const struct gemm_args *g, struct tensor *
     const double *bias = op_in(c, 2) ? op_in(c, 2)->data : NULL;
     double *y = out->data;
     const struct gemm_shape shape = gemm_shape_of(g->m, g->n, g->k, g->ta, g->tb);
-    gemm_f64(op_threads(c), &shape, (double)g->alpha, op_in(c, 0)->data, op_in(c, 1)->data, 0.0, y);
+    gemm_f64(&shape, (double)g->alpha, op_in(c, 0)->data, op_in(c, 1)->data, 0.0, y);
     if (bias)
         for (size_t i = 0; i < g->m; i++)
             for (size_t k = 0; k < g->n; k++)

@@ -189,7 +189,7 @@ static void one(const struct job *j, size_t batch) {
     float *y = j->y + batch * s->m * s->n;
     if (!j->state) {
         const struct gemm_shape g = gemm_shape_of(s->m, s->n, s->k, s->ta, s->tb);
-        gemm_f32(j->pool, &g, j->alpha, a, b, 0.0f, y);
+        gemm_f32(&g, j->alpha, a, b, 0.0f, y);
         return;
     }
     const struct gemm_packed_shape g = {
@@ -265,7 +265,7 @@ static void run_f64(struct op_ctx *c, const struct matmul *s, double alpha, stru
     for (size_t i = 0; i < s->batches; i++) {
         size_t a = 0, b = 0;
         matmul_batch(s, i, &a, &b);
-        gemm_f64(op_threads(c), &g, alpha, (const double *)op_in(c, 0)->data + a * s->m * s->k,
+        gemm_f64(&g, alpha, (const double *)op_in(c, 0)->data + a * s->m * s->k,
                  (const double *)op_in(c, 1)->data + b * s->k * s->n, 0.0,
                  (double *)y->data + i * s->m * s->n);
     }

@@ -124,7 +124,7 @@ static void store_tile(const struct job *j, size_t batch, size_t group, size_t f
     }
 }
 
-static void run_group(struct op_ctx *c, const struct job *j, size_t batch, size_t group) {
+static void run_group(const struct job *j, size_t batch, size_t group) {
     const struct conv *v = &j->v;
     const size_t k = v->channels * (size_t)v->w.kernel_size, all = (size_t)v->w.out_size;
     const float *x = j->x + (batch * v->groups + group) * v->channels * (size_t)v->w.in_size;
@@ -134,7 +134,7 @@ static void run_group(struct op_ctx *c, const struct job *j, size_t batch, size_
         for (size_t i = 0; i < k * count; i++)
             j->wide[i] = (double)j->columns[i];
         const struct gemm_shape g = gemm_shape_of(v->filters, count, k, false, false);
-        gemm_f64(op_threads(c), &g, 1.0, j->w + group * v->filters * k, j->wide, 0.0, j->sums);
+        gemm_f64(&g, 1.0, j->w + group * v->filters * k, j->wide, 0.0, j->sums);
         store_tile(j, batch, group, from, count);
     }
 }
@@ -180,7 +180,7 @@ static enum status run(struct op_ctx *c) {
     if (!j.columns || !j.wide || !j.sums)
         return op_no_memory(c);
     for (size_t i = 0; i < j.v.batch * j.v.groups; i++)
-        run_group(c, &j, i / j.v.groups, i % j.v.groups);
+        run_group(&j, i / j.v.groups, i % j.v.groups);
     return STATUS_OK;
 }
 

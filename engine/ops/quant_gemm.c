@@ -110,7 +110,7 @@ static enum status run(struct op_ctx *c) {
     memset(sums, 0, (size_t)y->count * sizeof *sums);
     const struct gemm_shape g = gemm_shape_of((size_t)s.m, (size_t)s.n, (size_t)s.k, s.ta, s.tb);
     if (s.k > 0)
-        gemm_f64(op_threads(c), &g, 1.0, a, b, 0.0, sums);
+        gemm_f64(&g, 1.0, a, b, 0.0, sums);
     const struct tensor *bias = op_in(c, C), *zero = op_in(c, Y_ZERO), *scales = op_in(c, B_SCALE);
     const int64_t row = bias && bias->rank > 0 && bias->dims[bias->rank - 1] != 1 ? 1 : 0;
     const int64_t column = bias && bias->rank == 2 && bias->dims[0] != 1 ? (row ? s.n : 1) : 0;

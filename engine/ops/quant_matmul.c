@@ -130,7 +130,7 @@ static enum status multiply(struct op_ctx *c, const size_t at[4], const struct f
     for (size_t i = 0; i < m.batches; i++) {
         size_t ia = 0, ib = 0;
         matmul_batch(&m, i, &ia, &ib);
-        gemm_f64(op_threads(c), &g, 1.0, a + ia * m.m * m.k, b + ib * m.k * m.n, 0.0, sums);
+        gemm_f64(&g, 1.0, a + ia * m.m * m.k, b + ib * m.k * m.n, 0.0, sums);
         store(&m, f, sums, i, y);
     }
     return STATUS_OK;

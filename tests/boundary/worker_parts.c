@@ -235,8 +235,8 @@ static void *multiply(void *failed) {
     for (size_t m = 1; m <= SIDE; m += 299) {
         const struct gemm_shape shape = {
             .m = m, .n = SIDE, .k = SIDE, .lda = SIDE, .ldb = SIDE, .ldc = SIDE};
-        gemm_f32(NULL, &shape, 1, a, b, 0, c);
-        gemm_f64(NULL, &shape, 1, d, d, 0, d);
+        gemm_f32(&shape, 1, a, b, 0, c);
+        gemm_f64(&shape, 1, d, d, 0, d);
         if (c[0] != SIDE)
             *(_Atomic int *)failed = 1;
     }

@@ -104,8 +104,6 @@ Test(kernels, packed_products_are_right_at_every_edge) {
 }
 
 Test(kernels, products_of_activations_are_right) {
-    struct threads *pool = NULL;
-    cr_assert_eq(threads_new(2, &pool, NULL), STATUS_OK);
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
         struct shape s = shapes[i];
         float *a = noise_array(s.m * s.k), *b = noise_array(s.k * s.n), *c = noise_array(s.m * s.n);
@@ -113,7 +111,7 @@ Test(kernels, products_of_activations_are_right) {
             bool turn = way == 1;
             const struct gemm_shape g = {
                 false, turn, s.m, s.n, s.k, s.k ? s.k : 1, turn ? (s.k ? s.k : 1) : s.n, s.n};
-            gemm_f32(pool, &g, 2, a, b, 0, c);
+            gemm_f32(&g, 2, a, b, 0, c);
             for (size_t r = 0; r < s.m; r++)
                 for (size_t j = 0; j < s.n; j++)
                     cr_assert_float_eq(
@@ -124,7 +122,6 @@ Test(kernels, products_of_activations_are_right) {
         free(b);
         free(c);
     }
-    threads_free(pool);
 }
 
 /* Heads of attention and tiles of a convolution are products side by side. What is shared between
@@ -141,7 +138,7 @@ static void one_product(void *arg, size_t begin, size_t end) {
     const struct gemm_shape g = gemm_shape_of(SIDE, SIDE, INNER, false, false);
     float c[SIDE * SIDE];
     for (size_t i = begin; i < end; i++) {
-        gemm_f32(NULL, &g, 1, s->a, s->b, 0, c);
+        gemm_f32(&g, 1, s->a, s->b, 0, c);
         for (size_t k = 0; k < SIDE * SIDE; k++)
             if (!(fabsf(c[k] - s->expected[k]) < 1e-3f)) {
                 atomic_fetch_add(&s->wrong, 1);

@@ -95,6 +95,18 @@ static char *join(const char *dir, const char *name, struct error *error) {
     return path;
 }
 
+/* `running`, unless NULL, tells whether it is because a server has it. */
+static enum status lock_file(int fd, bool *running, struct error *error) {
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+        return STATUS_OK;
+    if (errno != EWOULDBLOCK)
+        return status_fail(error, STATUS_UNAVAILABLE, "the store cannot be locked: %s",
+                           strerror(errno));
+    if (running)
+        *running = true;
+    return status_fail(error, STATUS_CONFLICT, "the store is in use by a running server");
+}
+
 static enum status take_lock(struct db *db, const char *dir, struct error *error) {
     char *path = join(dir, "store.lock", error);
     if (!path)
@@ -105,16 +117,12 @@ static enum status take_lock(struct db *db, const char *dir, struct error *error
     if (fd < 0)
         return status_fail(error, reason == ENOENT ? STATUS_NOT_FOUND : STATUS_UNAVAILABLE,
                            "the store cannot be opened: %s", strerror(reason));
-    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-        reason = errno;
+    enum status status = lock_file(fd, NULL, error);
+    if (status == STATUS_OK)
+        db->lock = fd;
+    else
         close(fd);
-        if (reason == EWOULDBLOCK)
-            return status_fail(error, STATUS_CONFLICT, "the store is in use by a running server");
-        return status_fail(error, STATUS_UNAVAILABLE, "the store cannot be locked: %s",
-                           strerror(reason));
-    }
-    db->lock = fd;
-    return STATUS_OK;
+    return status;
 }
 
 /* A pragma that silently did nothing would be a promise broken quietly, so each is read back. */
@@ -301,11 +309,13 @@ static enum status look_at_lock(struct db *db, const char *dir, bool *running,
     if (!path)
         return STATUS_UNAVAILABLE;
     db->lock = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    int reason = errno;
     free(path);
-    if (db->lock < 0 || flock(db->lock, LOCK_EX | LOCK_NB) == 0)
-        return STATUS_OK;
-    *running = errno == EWOULDBLOCK;
-    return status_fail(error, STATUS_CONFLICT, "the store is in use by a running server");
+    if (db->lock >= 0)
+        return lock_file(db->lock, running, error);
+    return reason == ENOENT ? STATUS_OK
+                            : status_fail(error, STATUS_UNAVAILABLE,
+                                          "the store cannot be locked: %s", strerror(reason));
 }
 
 /* STATUS_INTERNAL with the first thing that SQLite finds wrong. */

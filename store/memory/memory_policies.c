@@ -111,23 +111,28 @@ enum status memory_policies_delete(struct store *store, const char *name,
     return unlock(shared, status);
 }
 
+/* The secret of that name, which begins as `fresh`; there is room for one more. */
+static struct memory_secret *secret_row(struct memory_shared *shared, const char *name,
+                                        const uint8_t *fresh) {
+    struct memory_secret *rows = shared->secrets.rows;
+    size_t i = 0;
+    while (i < shared->secrets.count && strcmp(rows[i].name, name) != 0)
+        i++;
+    if (i == shared->secrets.count) {
+        rows[shared->secrets.count++] = (struct memory_secret){.name = ""};
+        memcpy(rows[i].name, name, strlen(name));
+        memcpy(rows[i].value, fresh, sizeof rows[i].value);
+    }
+    return &rows[i];
+}
+
 enum status memory_policies_secret(struct store *store, const char *name, const uint8_t *fresh,
                                    uint8_t *kept, struct error *error) {
     struct memory_shared *shared = lock(store);
     enum status status =
         memory_rows_reserve(&shared->secrets, sizeof(struct memory_secret), 1, error);
-    if (status == STATUS_OK) {
-        struct memory_secret *rows = shared->secrets.rows;
-        size_t i = 0;
-        while (i < shared->secrets.count && strcmp(rows[i].name, name) != 0)
-            i++;
-        if (i == shared->secrets.count) {
-            rows[shared->secrets.count++] = (struct memory_secret){.name = ""};
-            memcpy(rows[i].name, name, strlen(name));
-            memcpy(rows[i].value, fresh, sizeof rows[i].value);
-        }
-        memcpy(kept, rows[i].value, sizeof rows[i].value);
-    }
+    if (status == STATUS_OK)
+        memcpy(kept, secret_row(shared, name, fresh)->value, STORE_SECRET_SIZE);
     return unlock(shared, status);
 }
 
@@ -141,15 +146,7 @@ enum status memory_policies_secret_replace(struct store *store, const char *name
     if (status == STATUS_OK)
         status = memory_rows_prepare(shared, record, record ? 1 : 0, &batch, error);
     if (status == STATUS_OK) {
-        struct memory_secret *rows = shared->secrets.rows;
-        size_t i = 0;
-        while (i < shared->secrets.count && strcmp(rows[i].name, name) != 0)
-            i++;
-        if (i == shared->secrets.count) {
-            rows[shared->secrets.count++] = (struct memory_secret){.name = ""};
-            memcpy(rows[i].name, name, strlen(name));
-        }
-        memcpy(rows[i].value, fresh, sizeof rows[i].value);
+        memcpy(secret_row(shared, name, fresh)->value, fresh, STORE_SECRET_SIZE);
         memory_rows_publish(shared, &batch, record);
     }
     return unlock(shared, status);

@@ -6,16 +6,6 @@
 
 static struct error error;
 
-static enum status sum_usage(void *context, const struct store_usage *usage, struct error *e) {
-    (void)e;
-    struct store_usage *sum = context;
-    sum->day = usage->day;
-    sum->requests += usage->requests;
-    sum->bytes_out += usage->bytes_out;
-    sum->errors++;
-    return STATUS_OK;
-}
-
 struct seen {
     uint64_t seqs[64];
     size_t count;
@@ -239,7 +229,7 @@ STORE_TEST(an_act_that_fails_leaves_no_record_and_a_bad_record_no_act) {
     cr_assert_eq(group[0].seq, 1234);
     cr_assert_eq(store_suite_log_size(store), 2);
     struct store_usage sum = {0};
-    ASSERT_OK(store_usage_list(store, tenant.id, 0, 99999, sum_usage, &sum, &error));
+    ASSERT_OK(store_usage_list(store, tenant.id, 0, 99999, store_suite_sum_usage, &sum, &error));
     cr_assert_eq(sum.requests, 0);
 }
 

@@ -90,16 +90,6 @@ STORE_TEST(latest_version) {
     ASSERT_STATUS(store_model_find(store, other, "m", "9", &model, &error), STATUS_NOT_FOUND);
 }
 
-static enum status sum_usage(void *context, const struct store_usage *usage, struct error *e) {
-    (void)e;
-    struct store_usage *sum = context;
-    sum->day = usage->day;
-    sum->requests += usage->requests;
-    sum->bytes_out += usage->bytes_out;
-    sum->errors++;
-    return STATUS_OK;
-}
-
 STORE_TEST(usage_adds_up_by_day_key_and_model) {
     int64_t t = store_suite_tenant(store, 1);
     struct store_usage usage[] = {
@@ -110,7 +100,7 @@ STORE_TEST(usage_adds_up_by_day_key_and_model) {
     ASSERT_OK(store_audit_append(store, NULL, 0, usage, 6, &error));
     ASSERT_OK(store_audit_append(store, NULL, 0, usage, 1, &error));
     struct store_usage sum = {0};
-    ASSERT_OK(store_usage_list(store, t, 20000, 20001, sum_usage, &sum, &error));
+    ASSERT_OK(store_usage_list(store, t, 20000, 20001, store_suite_sum_usage, &sum, &error));
     cr_assert_eq(sum.errors, 4, "rows");
     cr_assert_eq(sum.requests, 1 + 1 + 2 + 4 + 8 + 16);
     cr_assert_eq(sum.bytes_out, 32000);

@@ -33,6 +33,16 @@ uint64_t store_suite_log_size(struct store *store) {
     return size;
 }
 
+enum status store_suite_sum_usage(void *context, const struct store_usage *usage, struct error *e) {
+    (void)e;
+    struct store_usage *sum = context;
+    sum->day = usage->day;
+    sum->requests += usage->requests;
+    sum->bytes_out += usage->bytes_out;
+    sum->errors++;
+    return STATUS_OK;
+}
+
 int64_t store_suite_tenant(struct store *store, int n) {
     struct store_tenant tenant = store_fixture_tenant(n);
     ASSERT_OK(store_tenant_create(store, &tenant, NULL, &error));

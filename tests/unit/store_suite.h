@@ -28,6 +28,8 @@ void store_suite_run(struct store *(*open)(const char *folder), void (*check)(st
 
 /* Records in the log. */
 uint64_t store_suite_log_size(struct store *store);
+/* For store_usage_list: into a struct store_usage, whose `errors` count the rows. */
+enum status store_suite_sum_usage(void *context, const struct store_usage *usage, struct error *e);
 /* The row ids of a tenant made from `n`, and a model in that state. */
 int64_t store_suite_tenant(struct store *store, int n);
 struct store_model store_suite_ready(struct store *store, int64_t tenant, const char *name,

@@ -210,16 +210,6 @@ static enum status count_model(void *context, const struct store_model *model, s
     return STATUS_OK;
 }
 
-static enum status sum_usage(void *context, const struct store_usage *usage, struct error *e) {
-    (void)e;
-    struct store_usage *sum = context;
-    sum->day = usage->day;
-    sum->requests += usage->requests;
-    sum->bytes_out += usage->bytes_out;
-    sum->errors++;
-    return STATUS_OK;
-}
-
 STORE_TEST(deleting_a_tenant_takes_its_rows_and_leaves_the_log) {
     struct store_tenant tenant = store_fixture_tenant(1), kept = store_fixture_tenant(2);
     ASSERT_OK(store_tenant_create(store, &tenant, NULL, &error));
@@ -239,7 +229,7 @@ STORE_TEST(deleting_a_tenant_takes_its_rows_and_leaves_the_log) {
     struct store_usage sum = {0};
     ASSERT_OK(store_key_list(store, 0, count_key, &keys, &error));
     ASSERT_OK(store_model_list(store, 0, count_model, &models, &error));
-    ASSERT_OK(store_usage_list(store, tenant.id, 0, 99999, sum_usage, &sum, &error));
+    ASSERT_OK(store_usage_list(store, tenant.id, 0, 99999, store_suite_sum_usage, &sum, &error));
     cr_assert_eq(keys, 1);
     cr_assert_eq(models, 1);
     cr_assert_eq(sum.requests, 0);
@@ -249,7 +239,7 @@ STORE_TEST(deleting_a_tenant_takes_its_rows_and_leaves_the_log) {
     /* What was in flight when the tenant went is still recorded. */
     ASSERT_OK(store_audit_append(store, &record, 1, &usage, 1, &error));
     cr_assert_eq(record.seq, 2);
-    ASSERT_OK(store_usage_list(store, tenant.id, 0, 99999, sum_usage, &sum, &error));
+    ASSERT_OK(store_usage_list(store, tenant.id, 0, 99999, store_suite_sum_usage, &sum, &error));
     cr_assert_eq(sum.requests, 0);
 }
 

@@ -2,8 +2,9 @@
  *
  * From memory to memory: nothing is opened, and no thread is started. Pixels go to memory that the
  * caller's `alloc` gives and owns; what the libraries need besides comes from the ordinary heap and
- * is given back before a function returns. It is bounded through IMAGE_MAX_PIXELS, which is checked
- * before anything is decoded.
+ * is given back before a function returns (in a worker the C library overwrites what is freed:
+ * server/launch/child.c), and the stack below is wiped. It is bounded through IMAGE_MAX_PIXELS,
+ * which is checked before anything is decoded.
  *
  * Input: hostile. Whatever cannot be decoded is IMAGE_BAD; the job's rgb is then not to be used.
  * Threads: no state but what the job holds. */

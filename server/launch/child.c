@@ -117,8 +117,18 @@ static int arrange(const struct child_plan *plan, int launch) {
 }
 
 static void run(const struct child_plan *plan, int gate, int launch) {
-    static char *const environment[] = {
-        "LANG=C", "LC_ALL=C", "TZ=UTC0", "OPENBLAS_NUM_THREADS=1", "MALLOC_ARENA_MAX=4", NULL};
+    /* What the image libraries free in a worker is a tenant's: the C library overwrites it, which
+     * it does not do with the small pieces that each thread keeps for itself, so it keeps none. */
+    char *const environment[] = {
+        "LANG=C",
+        "LC_ALL=C",
+        "TZ=UTC0",
+        "OPENBLAS_NUM_THREADS=1",
+        "MALLOC_ARENA_MAX=4",
+        plan->role == ROLE_WORKER
+            ? "GLIBC_TUNABLES=glibc.malloc.perturb=90:glibc.malloc.tcache_count=0"
+            : NULL,
+        NULL};
     char program[] = "strongroomd", option[] = "--role", role[16], number_option[] = "--worker",
          number[16];
     char *arguments[] = {program, option, role, NULL, NULL, NULL};

@@ -9,9 +9,11 @@ import os
 import pathlib
 import re
 import shutil
+import struct
 import subprocess
 import tempfile
 import unittest
+import zlib
 
 import onnx_file
 from harness import Server, tensor
@@ -22,6 +24,25 @@ PATTERN = b"".join(bytes([b, b ^ 0x55, 0x20 | (b & 0x0F), 0x3C]) for b in os.ura
 
 # The same for a request and its answer: 64 floats of one row.
 PAYLOAD = b"".join(bytes([b, b ^ 0x33, 0x20 | (b & 0x0F), 0x3D]) for b in os.urandom(8))
+
+
+def png(pixels, width, height):
+    """An RGB image, its data stored and not compressed."""
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    rows = b"".join(b"\0" + pixels[3 * width * y:][:3 * width] for y in range(height))
+    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+            + chunk(b"IDAT", zlib.compress(rows, 0)) + chunk(b"IEND", b""))
+
+
+def tiff(pixels, width, height):
+    """The same as one strip of a little-endian TIFF."""
+    tags = [(256, 3, 1, width), (257, 3, 1, height), (258, 3, 3, 134), (259, 3, 1, 1), (262, 3, 1, 2),
+            (273, 4, 1, 140), (277, 3, 1, 3), (278, 3, 1, height), (279, 4, 1, len(pixels)),
+            (284, 3, 1, 1)]
+    table = struct.pack("<H", len(tags)) + b"".join(struct.pack("<HHII", *t) for t in tags)
+    return (b"II*\0" + struct.pack("<I", 8) + table + struct.pack("<I", 0)
+            + struct.pack("<3H", 8, 8, 8) + pixels)
 
 
 def regions(pid):
@@ -108,6 +129,20 @@ class Markers(unittest.TestCase):
                 headers={"Inference-Header-Content-Length": str(len(head)),
                          "Content-Type": "application/octet-stream"})
             assert answer.status == 200 and answer.body.endswith(PAYLOAD * 8), answer
+        decode = onnx_file.model([onnx_file.node("ImageDecoder", ["file"], ["pixels"])],
+                                 [onnx_file.value("file", 2, ["n"])],
+                                 [onnx_file.value("pixels", 2, ["h", "w", 3])], opset=20)
+        assert cls.server.upload("acme", "see", cls.server.seal("acme", decode)).status // 100 == 2
+        for make in (png, tiff):
+            file = make(PAYLOAD * 3 * 64, 32, 64)
+            head = json.dumps({"inputs": [{"name": "file", "shape": [len(file)], "datatype": "UINT8",
+                                           "parameters": {"binary_data_size": len(file)}}],
+                               "parameters": {"binary_data_output": True}}).encode()
+            answer = cls.server.request(
+                "POST", "/v2/models/see/infer", key="acme", body=head + file,
+                headers={"Inference-Header-Content-Length": str(len(head)),
+                         "Content-Type": "application/octet-stream"})
+            assert answer.status == 200 and answer.body.endswith(PAYLOAD * 3 * 64), (make, answer)
         cls.roles = cls.server.processes()
         cls.worker = cls.roles["worker"][0]
 

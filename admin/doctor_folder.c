@@ -77,8 +77,10 @@ static void check_space(struct doctor *doctor, const char *path) {
                                                             : DOCTOR_OK;
     static const char *const consequences[] = {
         "", ": models cannot be uploaded", ": records cannot be written, and nothing is answered"};
-    doctor_say(doctor, "disk space", verdict, "%" PRIu64 " KiB of %" PRIu64 " MiB are free%s",
-               left >> 10, all >> 20, consequences[verdict]);
+    const bool little = left < (uint64_t)1 << 20;
+    doctor_say(doctor, "disk space", verdict, "%" PRIu64 " %s of %" PRIu64 " MiB are free%s",
+               left >> (little ? 10 : 20), little ? "KiB" : "MiB", all >> 20,
+               consequences[verdict]);
 }
 
 void doctor_folder(struct doctor *doctor, const struct config *config) {

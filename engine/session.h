@@ -57,7 +57,7 @@ struct session_facts {
     struct str producer;
     size_t nodes;        /* as read, functions expanded, subgraphs included */
     size_t live_nodes;   /* of the main graph, after folding */
-    int64_t parameters;  /* elements of all initialisers, and of ai.onnx.ml operators' lists */
+    int64_t parameters;  /* elements of initialisers, Constants and ai.onnx.ml operators' lists */
     size_t tensor_bytes; /* of these */
     size_t secret_bytes; /* held from `secret` */
     size_t graph_bytes;  /* held for bookkeeping */

@@ -1,9 +1,11 @@
 /* What of a model cannot run: every node's types, shapes and attributes are looked at, not only up
  * to the first that is refused, so that whoever exports a model learns all at once.
  *
- * Dimensions that vary are tried at two sizes, and a node counts that is refused at both: one size
- * may just not suit the model. Nodes behind a refused one, or whose shapes hang on values, are not
- * known, and not counted; nor are those in subgraphs.
+ * Dimensions that vary are tried at several sizes, from 2 to 224, and a node counts that is refused
+ * at all of them that reach it: one size may just not suit the model. Nodes behind a refused one,
+ * or whose shapes hang on values, are not known, and not counted. In subgraphs, bodies of loops are
+ * looked at as in their first turn; in the branches of If, only types and attributes count, for a
+ * branch may be there for other shapes.
  *
  * Threads: as the executor. */
 #ifndef ENGINE_SURVEY_H

@@ -500,7 +500,8 @@ static enum status read_node(struct reader *r, struct reader_scope *s, struct st
     if (fn)
         return expand(r, s, &n, fn);
     n.node.opset = reader_scope_opset(s, n.node.domain);
-    if (str_is(n.node.domain, "ai.onnx.ml"))
+    /* Some exporters write every weight as a Constant. */
+    if (str_is(n.node.domain, "ai.onnx.ml") || str_is(n.node.op_type, "Constant"))
         count_learned(r, &n.node);
     status = collect_implicit(r, s, &n.node);
     if (status == STATUS_OK)

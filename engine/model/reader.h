@@ -33,7 +33,7 @@ struct model {
     struct graph *graph;
     size_t graph_count; /* the main graph and all subgraphs; ids are below this */
     size_t node_count;  /* in all of them */
-    int64_t parameters; /* elements of all initialisers, and of ai.onnx.ml operators' lists */
+    int64_t parameters; /* elements of initialisers, Constants and ai.onnx.ml operators' lists */
     size_t tensor_bytes;
 };
 

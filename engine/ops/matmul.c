@@ -77,7 +77,7 @@ void matmul_batch(const struct matmul *s, size_t batch, size_t *a, size_t *b) {
 }
 
 static bool fused(const struct op_ctx *c) {
-    return str_is(c->node->op_type, "FusedMatMul");
+    return str_is(c->node->op_type, "FusedMatMul") || str_is(c->node->op_type, "TransposeMatMul");
 }
 
 static bool turns_batch(struct op_ctx *c) {
@@ -394,6 +394,13 @@ const struct op_row op_family_matmul[] = {
      .pack_size = pack_size},
     {.domain = "com.microsoft",
      .name = "FusedMatMul",
+     .since = 1,
+     .infer = fused_infer,
+     .run = fused_run,
+     .prepare = prepare,
+     .pack_size = pack_size},
+    {.domain = "com.microsoft",
+     .name = "TransposeMatMul", /* FusedMatMul's older name */
      .since = 1,
      .infer = fused_infer,
      .run = fused_run,

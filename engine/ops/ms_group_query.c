@@ -1,5 +1,6 @@
 /* com.microsoft GroupQueryAttention: causal attention over a cache of keys and values whose heads
- * each serve several query heads, with rotary positions, a window and a softcap where asked.
+ * each serve several query heads, with rotary positions, heads normalised before they turn, a
+ * window and a softcap where asked.
  *
  *   query  [B,S,N*H] with key and value [B,S,M*H], or all three in one: [B,S,(N+2M)*H]
  *   past   [B,M,P,H], of which entry b has used T(b) - Q(b) rows
@@ -8,6 +9,8 @@
  *
  * present is [B,M,max(P, total_sequence_length),H]: the rows used, then zeros. */
 #include "engine/ops/attention_core.h"
+
+#include <math.h>
 
 enum {
     QUERY,
@@ -103,9 +106,11 @@ static enum status check_attributes(struct op_ctx *c) {
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
         if (!str_is(op_attr_str(c, types[i], "NONE"), "NONE"))
             return op_fail(c, "attribute \"%s\" must be NONE", types[i]);
-    for (size_t i = K_SCALE; i <= K_NORM; i++)
+    for (size_t i = K_SCALE; i <= V_SCALE; i++)
         if (op_in_value(c, i))
             return op_fail(c, "input %zu is not served", i);
+    if (!op_in(c, Q_NORM) != !op_in(c, K_NORM))
+        return op_fail(c, "q_norm_weight and k_norm_weight must be given together");
     const int64_t scores = op_attr_int(c, "qk_output", 0);
     if (scores < 0 || scores > 2)
         return op_fail(c, "qk_output is %lld, expected 0 to 2", (long long)scores);
@@ -142,6 +147,9 @@ static enum status parse(struct op_ctx *c, struct shape *s) {
                   extra->dims[2] != s->queries || extra->dims[3] < total))
         return op_fail(c, "attention_bias must have shape [%lld,%lld,%lld,%d]", (long long)s->batch,
                        (long long)s->heads, (long long)s->queries, (int)total);
+    for (size_t i = Q_NORM; i <= K_NORM; i++)
+        if (op_in(c, i) && (op_in(c, i)->rank != 1 || op_in(c, i)->dims[0] != s->head))
+            return op_fail(c, "input %zu must have one dimension of %lld", i, (long long)s->head);
     if (sink && (sink->rank != 1 || sink->dims[0] != s->heads))
         return op_fail(c, "head_sink must have one dimension of %lld", (long long)s->heads);
     return STATUS_OK;
@@ -153,7 +161,8 @@ static enum status infer(struct op_ctx *c) {
         st = op_need_rank(c, QUERY, 3, 3);
     if (st == STATUS_OK)
         st = op_need_dtype(c, QUERY, DT_FLOATS);
-    static const size_t same[] = {KEY, VALUE, PAST_KEY, PAST_VALUE, COS, SIN, EXTRA, SINK};
+    static const size_t same[] = {KEY, VALUE, PAST_KEY, PAST_VALUE, COS,
+                                  SIN, EXTRA, SINK,     Q_NORM,     K_NORM};
     for (size_t i = 0; i < sizeof same / sizeof *same && st == STATUS_OK; i++)
         st = op_need_same(c, same[i], QUERY);
     if (st == STATUS_OK)
@@ -254,10 +263,39 @@ static enum status open_rotary(struct op_ctx *c, const struct shape *s, const st
     return STATUS_OK;
 }
 
-/* Rows of `side` to y at y_row rows of [batch, heads, rows, head], turned where r is given. */
+/* RMS normalisation of each head, before it turns; weight NULL: none. */
+struct norm {
+    const float *weight;
+    float epsilon, *row; /* row: room for a head */
+};
+
+static enum status open_norm(struct op_ctx *c, const struct shape *s, size_t i, const char *name,
+                             struct norm *out) {
+    const float both = op_attr_float(c, "qk_norm_epsilon", 1e-6f);
+    *out = (struct norm){.epsilon = op_attr_float(c, name, both)};
+    if (!op_in(c, i))
+        return STATUS_OK;
+    out->row = op_scratch_array(c, (size_t)s->head, sizeof *out->row);
+    return out->row ? op_in_f32(c, i, &out->weight) : op_no_memory(c);
+}
+
+static const float *normalise(const struct norm *m, int64_t head, const float *x) {
+    double sum = 0;
+    if (!m->weight)
+        return x;
+    for (int64_t i = 0; i < head; i++)
+        sum += (double)x[i] * (double)x[i];
+    const float by = (float)(1 / sqrt(sum / (double)head + (double)m->epsilon));
+    for (int64_t i = 0; i < head; i++)
+        m->row[i] = x[i] * by * m->weight[i];
+    return m->row;
+}
+
+/* Rows of `side` to y at y_row rows of [batch, heads, rows, head], normalised and turned where m
+ * and r are given. */
 static void place(const struct shape *s, const struct steps *n, const struct rotary *r,
-                  const struct attention_side *side, const float *x, int64_t rows, bool after_past,
-                  float *y) {
+                  const struct norm *m, const struct attention_side *side, const float *x,
+                  int64_t rows, bool after_past, float *y) {
     for (int64_t b = 0; b < s->batch; b++)
         for (int64_t h = 0; h < side->heads; h++)
             for (int64_t q = 0; q < n->rows[b]; q++) {
@@ -265,6 +303,8 @@ static void place(const struct shape *s, const struct steps *n, const struct rot
                     x + b * side->batch_stride + h * side->head_stride + q * side->row_stride;
                 const int64_t row = q + (after_past ? n->past[b] : 0);
                 float *to = y + ((b * side->heads + h) * rows + row) * s->head;
+                if (m)
+                    from = normalise(m, s->head, from);
                 if (r && r->half > 0)
                     turn(r, r->ids ? r->ids[b * s->queries + q] : n->past[b] + q, s->head, from,
                          to);
@@ -297,9 +337,14 @@ static enum status open_cache(struct op_ctx *c, size_t i, size_t present, const 
 static enum status open_sides(struct op_ctx *c, const struct shape *s, const struct steps *n,
                               struct attention *a) {
     struct rotary r;
+    struct norm q_norm, k_norm;
     const float *q = NULL, *k = NULL, *v = NULL;
     float *turned = NULL, *keys = NULL, *values = NULL;
     enum status st = open_rotary(c, s, n, &r);
+    if (st == STATUS_OK)
+        st = open_norm(c, s, Q_NORM, "q_norm_epsilon", &q_norm);
+    if (st == STATUS_OK)
+        st = open_norm(c, s, K_NORM, "k_norm_epsilon", &k_norm);
     if (st == STATUS_OK)
         st = op_in_f32(c, QUERY, &q);
     if (st == STATUS_OK && !s->packed)
@@ -325,9 +370,9 @@ static enum status open_sides(struct op_ctx *c, const struct shape *s, const str
         k = q + s->heads * s->head;
         v = k + kv;
     }
-    place(s, n, &r, &from_q, q, s->queries, false, turned);
-    place(s, n, &r, &from_k, k, s->present, true, keys);
-    place(s, n, NULL, &from_k, v, s->present, true, values);
+    place(s, n, &r, &q_norm, &from_q, q, s->queries, false, turned);
+    place(s, n, &r, &k_norm, &from_k, k, s->present, true, keys);
+    place(s, n, NULL, NULL, &from_k, v, s->present, true, values);
     a->q = attention_plain(s->heads, s->queries, s->head);
     a->k = a->v = attention_plain(s->kv_heads, s->present, s->head);
     a->q_data = turned;

@@ -258,6 +258,7 @@ enum status op_need_dtype(struct op_ctx *c, size_t i, uint32_t mask) {
     const struct tensor *t = op_in(c, i);
     if (!t || (mask >> t->dtype & 1))
         return STATUS_OK;
+    c->bad_type = true;
     return op_fail(c, "input %zu has type %s, which this operator does not take here", i,
                    dtype_name(t->dtype));
 }
@@ -269,9 +270,11 @@ enum status op_need_same(struct op_ctx *c, size_t i, size_t like) {
 enum status op_attr_dtype(struct op_ctx *c, const char *name, enum dtype otherwise, uint32_t mask,
                           enum dtype *out) {
     const int64_t type = op_attr_int(c, name, (int64_t)otherwise);
-    if (type <= DTYPE_NONE || type >= DTYPE_COUNT || !(mask >> type & 1))
+    if (type <= DTYPE_NONE || type >= DTYPE_COUNT || !(mask >> type & 1)) {
+        c->bad_type = true;
         return op_fail(c, "attribute \"%s\" is %lld, which is no type that is served here", name,
                        (long long)type);
+    }
     *out = (enum dtype)type;
     return STATUS_OK;
 }

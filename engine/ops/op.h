@@ -51,7 +51,7 @@ enum op_flags {
 };
 
 struct op_row {
-    const char *domain; /* NULL: ai.onnx; else "ai.onnx.ml", "com.microsoft" */
+    const char *domain; /* NULL: ai.onnx; else "ai.onnx.ml", "ai.onnx.preview", "com.microsoft" */
     const char *name;
     int since; /* first opset with this behaviour; the row with the greatest since that is not
                   past the model's opset is taken */
@@ -224,6 +224,7 @@ struct op_ctx {
     struct arena *graph;   /* op_state_new: in prepare only */
     const struct op_env *env;
     const char *bad_attribute; /* name of one that was asked for with another type */
+    bool bad_type;             /* an input has a type that the operator does not take */
     int64_t opset;
     struct error *error;
 };

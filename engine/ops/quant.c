@@ -65,6 +65,10 @@ static void range_of(enum dtype dtype, double *least, double *most) {
 
 void quant_store(enum dtype dtype, void *to, size_t at, double v, double zero) {
     double least = 0, most = 0;
+    if (dtype_is_tiny_float(dtype)) {
+        ((uint8_t *)to)[at] = half_f8_from_float(dtype, (float)(v + zero), true);
+        return;
+    }
     range_of(dtype, &least, &most);
     /* rint rounds half to even: the rounding mode is never changed. NaN becomes the least. */
     const double r = rint(v) + zero;

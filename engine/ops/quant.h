@@ -20,7 +20,8 @@ void quant_load(enum dtype dtype, const void *from, size_t count, double *to);
 /* Zero points of input i as doubles in scratch; `otherwise` many zeros where it is absent. */
 MUST_USE enum status quant_zero_points(struct op_ctx *c, size_t i, size_t otherwise,
                                        const double **out, size_t *count);
-/* Stores round-half-even(v) + zero, limited to the type's range. */
+/* Stores round-half-even(v) + zero, limited to the type's range; to an 8-bit or smaller float, v +
+ * zero rounded as that type rounds. */
 void quant_store(enum dtype dtype, void *to, size_t at, double v, double zero);
 
 #endif

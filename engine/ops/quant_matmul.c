@@ -1,6 +1,7 @@
 /* MatMulInteger and QLinearMatMul: the product of two quantised tensors, exact, then stored as
- * int32 or scaled back to a quantised type. Zero points and scales are single, one for each row of
- * A and each column of B, or one for each row or column of every matrix. */
+ * int32 or scaled back to a quantised type, an 8-bit float included. Zero points and scales are
+ * single, one for each row of A and each column of B, or one for each row or column of every
+ * matrix. */
 #include "engine/kernels/gemm.h"
 #include "engine/ops/matmul.h"
 #include "engine/ops/quant.h"
@@ -43,7 +44,7 @@ static enum status linear_infer(struct op_ctx *c) {
         const size_t scale = i == Y_SCALE ? i : i + 1, zero = scale + 1;
         s = op_need_dtype(c, scale, DT_FLOATS);
         if (s == STATUS_OK)
-            s = op_need_dtype(c, zero, QUANT_BYTES);
+            s = op_need_dtype(c, zero, QUANT_BYTES | DT_TINY_FLOATS);
         if (s == STATUS_OK && i != Y_SCALE)
             s = op_need_same(c, i, zero);
     }

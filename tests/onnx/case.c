@@ -90,6 +90,16 @@ static double least_atol(const char *folder, double otherwise) {
     return is_inverse && otherwise < 2e-7 ? 2e-7 : otherwise;
 }
 
+/* The references of these round to 16 bits after every step, sums included; the engine sums in
+ * float and rounds what an operator gives. They lie within two units in the last place of one
+ * another. */
+static double least_ulp(const char *folder, double otherwise) {
+    const char *name = name_of(folder);
+    const bool stepwise = strncmp(name, "test_attention_", 15) == 0 &&
+                          (strstr(name, "_bf16") || strstr(name, "_fp16"));
+    return stepwise && otherwise < 2 ? 2 : otherwise;
+}
+
 /* Old test data writes the bits of bfloat16 as uint16. True where this is such a tensor. */
 static bool mend_type(const struct type_info *type, struct value *v) {
     if (type->kind != VALUE_TENSOR || type->dtype != DTYPE_BFLOAT16 || v->kind != VALUE_TENSOR ||
@@ -206,6 +216,7 @@ enum case_result case_run(const char *folder, const struct case_tolerance *t, ch
     const char *random = random_reason(folder);
     struct case_tolerance tolerance = *t;
     tolerance.atol = least_atol(folder, t->atol);
+    tolerance.ulp = least_ulp(folder, t->ulp);
     struct run r = {.arena = &arena,
                     .tolerance = &tolerance,
                     .reason = reason,

@@ -7,13 +7,14 @@ import unittest
 
 try:
     import numpy as np
-    import onnx  # noqa: F401
+    import onnx
     import onnxruntime  # noqa: F401
+    from onnx import TensorProto, helper
 except ImportError as e:
     print(f"skip: {e.name} is not installed")
     sys.exit(77)
 
-from contrib_case import Suite
+from contrib_case import Suite, one_node, session
 
 RANDOM = np.random.default_rng(20240611)
 
@@ -386,6 +387,112 @@ class Contrib(unittest.TestCase):
                             {"num_heads": 2, "unidirectional": 0}, 2 if past else 1, constant=(1, 2, 3, 4, 6, 7))
         self.check(35)
 
+    def test_group_query_normalised(self):
+        # ONNX Runtime's CPU has no such inputs: its answer to heads that were normalised before.
+        cos, sin = turns(16, 8)
+
+        def normalised(x, weight, epsilon):
+            heads = x.reshape(*x.shape[:2], -1, 16)
+            root = np.sqrt((heads.astype("float64") ** 2).mean(-1, keepdims=True) + epsilon)
+            return (heads / root * weight).astype("float32").reshape(x.shape)
+
+        for k, (packed, rotary, past, own) in enumerate(itertools.product(
+                (False, True), (0, 1), (0, 3), (False, True))):
+            q, keys, values, gq, gk = (
+                normal(*shape) for shape in ((1, 4, 64), (1, 4, 32), (1, 4, 32), (16,), (16,)))
+            rest = [normal(1, 2, past, 16), normal(1, 2, past, 16), i32([past + 3]), i32(past + 4),
+                    cos if rotary else None, sin if rotary else None, *[None] * 5]
+            heads = {"num_heads": 4, "kv_num_heads": 2, "do_rotary": rotary}
+            epsilons = (0.1, 0.02) if own else (1e-3, 1e-3)
+            model, feed = one_node("GroupQueryAttention", [normalised(q, gq, epsilons[0]),
+                                                           normalised(keys, gk, epsilons[1]), values, *rest],
+                                   heads, 3)
+            inputs = [np.concatenate([q, keys, values], -1), None, None] if packed else [q, keys, values]
+            self.suite.node("float", f"norm-{k}", "GroupQueryAttention", [*inputs, *rest, gq, gk],
+                            {**heads, **({"q_norm_epsilon": 0.1, "k_norm_epsilon": 0.02} if own
+                                         else {"qk_norm_epsilon": 1e-3})}, 3,
+                            expected=session(model).run(None, feed))
+        self.check(16)
+
+    def test_older_names(self):
+        x = normal(2, 5, 4)
+        for k, (upper, at) in enumerate(itertools.product((0, 1), (None, -2, 1))):
+            self.suite.node("float", f"{k}", "Trilu", [x, None if at is None else np.array(at)],
+                            {"upper": upper})
+        for mode in ("constant", "reflect", "edge"):
+            self.suite.node("float", mode, "Pad",
+                            [x, np.array([0, 1, 2, 0, 0, 1]), f32(0.5) if mode == "constant" else None],
+                            {"mode": mode})
+        for dtype in ("float32", "int64", "int32"):
+            start, limit, delta = (np.array(v, dtype) for v in (2, 11, 3))
+            self.suite.node("float", dtype, "Range", [start, limit, delta])
+            self.suite.node("float", f"{dtype}-one", "Range", [start, limit])
+        image, grid = normal(2, 3, 6, 5), RANDOM.uniform(-1.3, 1.3, (2, 4, 7, 2)).astype("float32")
+        for k, (mode, pads, align) in enumerate(itertools.product(
+                ("bilinear", "nearest", "bicubic"), ("zeros", "border", "reflection"), (0, 1))):
+            if (mode, pads) == ("bicubic", "border"):
+                continue  # ONNX brings the place itself back to the border, ONNX Runtime its taps
+            self.suite.node("float", f"{k}", "GridSample", [image, grid],
+                            {"mode": mode, "padding_mode": pads, "align_corners": align})
+        for kind in ("int32", "int64"):
+            self.suite.node("float", kind, "GatherND", [x, np.array([[0, 1], [1, -1]], kind)])
+        # The places are of the values as they appear, not as sorted.
+        self.suite.node("float", "first", "Unique", [f32([2, 1, 1, 3, 4, 3, 2, -7])], outputs=3)
+        for axis in (-1, 0, 2, 3):
+            self.suite.node("float", f"{axis}", "ExpandDims", [x, i32(axis)])
+        for a, b in itertools.product((0, 1), (0, 1)):
+            self.suite.node("float", f"{a}{b}", "TransposeMatMul",
+                            [normal(*((2, 7, 3) if a else (2, 3, 7))), normal(*((9, 7) if b else (7, 9)))],
+                            {"transA": a, "transB": b, "alpha": 0.5}, constant=(1,))
+        self.check(40)
+
+    def test_matrices(self):
+        for n in (1, 2, 7, 20):
+            x = normal(3, n, n) + 3 * np.eye(n, dtype="float32")
+            self.suite.node("float", f"{n}", "Inverse", [x])
+            self.suite.node("float", f"{n}-double", "Inverse", [x.astype("float64")])
+        self.suite.node("float", "pivot", "Inverse", [f32([[0, 1, 0], [0, 0, 2], [4, 0, 0]])])
+        for metric, dtype in itertools.product(("euclidean", "sqeuclidean"), ("float32", "float64")):
+            self.suite.node("float", f"{metric}-{dtype}", "CDist",
+                            [normal(5, 8, dtype=dtype), normal(9, 8, dtype=dtype)], {"metric": metric})
+        self.check(13)
+
+    def test_gather_block_quantized(self):
+        at = np.array([[0, 5, -1], [3, 3, 2]], "int64")
+        for k, (bits, zeros, block, kind) in enumerate(itertools.product(
+                (4, 8), (False, True), (16, 32), ("int32", "int64"))):
+            each, blocks = 8 // bits, -(-48 // block)
+            packed = -(-blocks // each)
+            self.suite.node("float", f"{k}", "GatherBlockQuantized",
+                            [some_bytes(6, 48 // each), at.astype(kind), normal(6, blocks),
+                             some_bytes(6, packed) if zeros else None],
+                            {"bits": bits, "block_size": block, "quantize_axis": 1, "gather_axis": 0},
+                            constant=(0, 2, 3))
+        self.suite.node("half", "f16", "GatherBlockQuantized",
+                        [some_bytes(6, 24), at, normal(6, 3, dtype="float16", scale=0.1)],
+                        {"bits": 4, "block_size": 16}, constant=(0, 2))
+        # Four-bit types of their own, along any axis.
+        for k, (kind, quantize, gather) in enumerate(itertools.product(
+                (TensorProto.INT4, TensorProto.UINT4), (0, 1, 2), (0, 1, 2))):
+            shape = [6, 6, 6]
+            shape[quantize] = 40
+            scaled = [*shape]
+            scaled[quantize] = 3
+            low, high = (-8, 7) if kind == TensorProto.INT4 else (0, 15)
+            tables = [helper.make_tensor(n, kind, s, RANDOM.integers(low, high, s, endpoint=True).flatten())
+                      for n, s in (("data", shape), ("zeros", scaled))]
+            node = helper.make_node("GatherBlockQuantized", ["data", "at", "scales", "zeros"], ["y"],
+                                    domain="com.microsoft", block_size=16, quantize_axis=quantize,
+                                    gather_axis=gather)
+            graph = helper.make_graph(
+                [node], "g", [helper.make_tensor_value_info("at", TensorProto.INT64, [2, 3])],
+                [onnx.ValueInfoProto(name="y")],
+                [*tables, onnx.numpy_helper.from_array(normal(*scaled), "scales")])
+            model = helper.make_model(graph, ir_version=10, opset_imports=[
+                helper.make_opsetid("", 21), helper.make_opsetid("com.microsoft", 1)])
+            self.suite.add("float", f"GatherBlockQuantized-own-{k}", model, {"at": at})
+        self.check(35)
+
     def test_indices_that_lead_outside_are_refused(self):
         tables = [normal(20, 8), normal(12, 8), normal(2, 8), normal(8), normal(8)]
         good = i32([[1, 2, 3]])
@@ -408,6 +515,9 @@ class Contrib(unittest.TestCase):
             self.suite.node("float", f"{bad}", "MatMulNBits",
                             [normal(2, 32), some_bytes(4, 2, 8), normal(8), None, i32([0] * 31 + [bad])],
                             {"N": 4, "K": 32, "bits": 4, "block_size": 16}, expected=[normal(2, 4)])
+            self.suite.node("float", f"{bad}", "GatherBlockQuantized",
+                            [some_bytes(6, 8), np.array([bad if bad > 0 else bad - 6], "int64"), normal(6, 1)],
+                            {"bits": 4, "block_size": 16}, expected=[normal(1, 16)])
             q, cache = normal(1, 2, 16), normal(1, 1, 4, 16)
 
             def group(name, last, total, at=None, new=None):

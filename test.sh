@@ -40,6 +40,24 @@ for package in onnx onnxruntime sympy; do
     fi
 done
 
+# What fits and exports the classic models that the operators of ai.onnx.ml are held against. XGBoost
+# without what it needs for graphics cards.
+fitter=build/ml-venv
+for package in scikit-learn xgboost-cpu lightgbm skl2onnx onnxmltools onnxruntime; do
+    case $package in
+    scikit-learn) name=sklearn ;;
+    *) name=${package%-cpu} ;;
+    esac
+    "$fitter/bin/python" -c "import $name" >/dev/null 2>&1 && continue
+    mkdir -p build
+    [ -x "$fitter/bin/pip" ] || python3 -m venv "$fitter" || break
+    if "$fitter/bin/pip" install --quiet "$package"; then
+        echo "installed $package in $fitter"
+    else
+        echo "$package could not be installed: its tests will be skipped"
+    fi
+done
+
 # The Open Inference Protocol's published OpenAPI file, at one commit and with one hash. It is not
 # part of this repository; without it, the test that is made from it is skipped by name.
 protocol=build/oip/open_inference_rest.yaml

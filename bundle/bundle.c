@@ -1,7 +1,9 @@
 #include "bundle/bundle.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
+#include "base/buf.h"
 #include "base/checked.h"
 #include "bundle/labels.h"
 #include "bundle/manifest.h"
@@ -23,6 +25,8 @@ struct bundle {
     struct manifest *manifest;
     struct session *session;
     struct label_set *labels; /* one for each entry of the manifest */
+    struct label_set *own;    /* the model's own */
+    size_t own_count;
 };
 
 static struct str str_of(const char *text) {
@@ -136,6 +140,59 @@ static enum status place_labels(struct bundle *b, struct error *error) {
     return STATUS_OK;
 }
 
+/* --- labels that the model has in itself ------------------------------------------------------ */
+
+/* One a line. False where they do not fit, or one has a line end in it. */
+static bool write_labels(const struct session_port *port, struct buf *out) {
+    for (size_t k = 0; k < port->label_count; k++) {
+        if (port->label_ints)
+            buf_printf(out, "%" PRId64, port->label_ints[k]);
+        else if (memchr(port->label_strings[k].data, '\n', port->label_strings[k].size))
+            return false;
+        else
+            buf_bytes(out, port->label_strings[k].data, port->label_strings[k].size);
+        buf_u8(out, '\n');
+    }
+    return !out->failed;
+}
+
+/* All outputs' together have the room of one file of labels. What is not fit is left out: the model
+ * can be served without. */
+static enum status own_labels(struct bundle *b, struct error *error) {
+    size_t outputs = session_output_count(b->session), left = LABELS_BYTES_MAX;
+    enum status status = STATUS_OK;
+    char *text = NULL;
+    for (size_t i = 0; i < outputs; i++)
+        b->own_count += session_output(b->session, i)->label_count > 0;
+    if (b->own_count == 0)
+        return STATUS_OK;
+    text = malloc(LABELS_BYTES_MAX);
+    b->own = calloc(b->own_count, sizeof *b->own);
+    b->own_count = 0;
+    if (!text || !b->own) {
+        status = status_fail(error, STATUS_UNAVAILABLE, "out of memory");
+        goto out;
+    }
+    for (size_t i = 0; i < outputs; i++) {
+        const struct session_port *port = session_output(b->session, i);
+        struct buf lines = buf_of(text, left);
+        struct label_set *set = &b->own[b->own_count];
+        struct error ignored;
+        int64_t classes = classes_of(&port->type);
+        if (port->label_count == 0 || (classes >= 0 && (uint64_t)classes != port->label_count) ||
+            !write_labels(port, &lines) ||
+            labels_parse((struct str){text, lines.size}, "", &set->labels, &ignored) != STATUS_OK ||
+            set->labels.count != port->label_count)
+            continue;
+        set->output = i;
+        b->own_count++;
+        left -= lines.size;
+    }
+out:
+    free(text);
+    return status;
+}
+
 /* --- opening ---------------------------------------------------------------------------------- */
 
 static enum status no_model(struct error *error) {
@@ -175,6 +232,8 @@ enum status bundle_open(struct str bytes, const struct session_options *options,
                              ? open_archive(b, bytes, options, error)
                              : session_open(bytes, options, &b->session, error);
     if (status == STATUS_OK)
+        status = own_labels(b, error);
+    if (status == STATUS_OK)
         *bundle = b;
     else
         bundle_free(b);
@@ -188,6 +247,8 @@ enum status bundle_open_files(const struct external *files, const struct session
         return status_fail(error, STATUS_UNAVAILABLE, "out of memory");
     enum status status = open_files(b, files, options, error);
     if (status == STATUS_OK)
+        status = own_labels(b, error);
+    if (status == STATUS_OK)
         *bundle = b;
     else
         bundle_free(b);
@@ -200,6 +261,9 @@ void bundle_free(struct bundle *bundle) {
     for (size_t i = 0; bundle->labels && i < bundle->manifest->label_count; i++)
         labels_free(&bundle->labels[i].labels);
     free(bundle->labels);
+    for (size_t i = 0; i < bundle->own_count; i++)
+        labels_free(&bundle->own[i].labels);
+    free(bundle->own);
     session_free(bundle->session);
     manifest_free(bundle->manifest);
     member_list_free(&bundle->members);
@@ -239,6 +303,11 @@ const struct str *bundle_labels(const struct bundle *bundle, size_t output, size
         if (bundle->labels[i].output == output) {
             *count = bundle->labels[i].labels.count;
             return bundle->labels[i].labels.texts;
+        }
+    for (size_t i = 0; i < bundle->own_count; i++)
+        if (bundle->own[i].output == output) {
+            *count = bundle->own[i].labels.count;
+            return bundle->own[i].labels.texts;
         }
     *count = 0;
     return NULL;

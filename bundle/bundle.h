@@ -32,7 +32,9 @@ void bundle_free(struct bundle *bundle); /* NULL is fine */
 struct session *bundle_session(const struct bundle *bundle);
 /* What the manifest says; NULL where it says nothing. */
 const char *bundle_documentation(const struct bundle *bundle);
-/* Labels of the session's output i, *count of them; NULL where it has none. */
+/* Labels of the session's output i, *count of them; NULL where it has none. Where the manifest
+ * gives none, those that the model has in itself (options->maps_as_tensors), if they are fit to be
+ * shown: what labels.h asks of a file of them. */
 const struct str *bundle_labels(const struct bundle *bundle, size_t output, size_t *count);
 
 /* Asks `files` for each file that a bundle made of them has to have, loading nothing. */

@@ -4,6 +4,7 @@
 
 #include "engine/executor.h"
 #include "engine/load.h"
+#include "engine/maps.h"
 #include "engine/signature.h"
 #include "engine/survey.h"
 
@@ -32,6 +33,7 @@ static enum status make_ports(struct session *s, const int32_t *ids, size_t coun
     struct session_port *ports = arena_array(&s->graph, count, sizeof *ports);
     if (!ports)
         return arena_exhausted(&s->graph, count * sizeof *ports, error);
+    memset(ports, 0, count * sizeof *ports);
     for (size_t i = 0; i < count; i++) {
         ports[i].name = g->values[ids[i]].name;
         ports[i].type = g->values[ids[i]].type;
@@ -63,7 +65,15 @@ static enum status complete_outputs(struct session *s, struct error *error) {
         inputs[i] = &s->inputs[i].type;
     for (size_t i = 0; i < g->output_count; i++)
         outputs[i] = &s->outputs[i].type;
-    return signature_complete(&s->executor, g, inputs, outputs, error);
+    enum status st = signature_complete(&s->executor, g, inputs, outputs, error);
+    /* ZipMap takes floats, whether or not planning came so far. */
+    for (size_t i = 0; i < g->output_count; i++)
+        if (s->outputs[i].label_count > 0 && s->outputs[i].type.kind == VALUE_NONE) {
+            outputs[i]->kind = VALUE_TENSOR;
+            outputs[i]->dtype = DTYPE_FLOAT;
+            outputs[i]->rank = -1;
+        }
+    return st;
 }
 
 static enum status open_model(struct session *s, struct str bytes, struct error *error) {
@@ -73,13 +83,15 @@ static enum status open_model(struct session *s, struct str bytes, struct error 
         st = arena_reserve(&s->weights, need, error);
     if (st == STATUS_OK)
         st = reader_read(bytes, &s->options.external, &s->graph, &s->weights, &s->model, error);
-    const struct graph *g = st == STATUS_OK ? s->model->graph : NULL;
+    struct graph *g = st == STATUS_OK ? s->model->graph : NULL;
     if (st == STATUS_OK)
         st = make_ports(s, g->inputs, g->input_count, &s->inputs, error);
     if (st == STATUS_OK)
         st = make_ports(s, g->outputs, g->output_count, &s->outputs, error);
     for (size_t i = 0; st == STATUS_OK && i < g->output_count; i++)
         s->outputs[i].name = g->output_names[i];
+    if (st == STATUS_OK && s->options.maps_as_tensors)
+        maps_replace(g, s->outputs);
     if (st == STATUS_OK)
         st = check_inputs(s, error);
     if (st == STATUS_OK)
@@ -220,7 +232,9 @@ static enum status check_input(const struct session_port *p, const struct value 
         return status_fail(error, STATUS_INVALID, "input \"%s\" is missing", name);
     if (v->kind != p->type.kind)
         return status_fail(error, STATUS_INVALID, "input \"%s\": not a %s", name,
-                           p->type.kind == VALUE_TENSOR ? "tensor" : "sequence");
+                           p->type.kind == VALUE_TENSOR ? "tensor"
+                           : p->type.kind == VALUE_MAP  ? "map"
+                                                        : "sequence");
     if (v->kind != VALUE_TENSOR)
         return STATUS_OK;
     const struct tensor *t = &v->tensor;

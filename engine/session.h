@@ -45,11 +45,18 @@ struct session_options {
     void (*discard)(void *ctx, const void *data, size_t size);
     void *discard_ctx;
     struct external external; /* files beside the model, which must stay readable like it */
+    /* Outputs that are sequences of maps are tensors with labels instead: engine/maps.h. */
+    bool maps_as_tensors;
 };
 
 struct session_port {
     struct str name;
     struct type_info type; /* -1 for a dimension that varies; rank -1: not declared */
+    /* What the columns of an output are called that was a sequence of maps: `label_count` of one of
+     * the two. */
+    const int64_t *label_ints;
+    const struct str *label_strings;
+    size_t label_count;
 };
 
 struct session_facts {

@@ -110,6 +110,92 @@ enum status proto_sparse_tensor(struct wire_path *p, struct str bytes, struct ar
     return STATUS_OK;
 }
 
+/* Tensors of one element each, one after the other, as one of one dimension: a map's values. */
+static enum status join_values(struct wire_path *p, struct str bytes, size_t n, enum dtype dtype,
+                               struct arena *arena, struct tensor *out) {
+    struct wire_field f;
+    struct cursor c = wire_cursor(bytes);
+    size_t at = 0, size = dtype_size(dtype);
+    int64_t count = (int64_t)n;
+    enum status s = tensor_shape(out, dtype, 1, &count, p->error);
+    if (s == STATUS_OK && !(out->data = arena_zalloc(arena, out->bytes)))
+        return arena_exhausted(arena, out->bytes, p->error);
+    while (s == STATUS_OK && wire_next(&c, &f)) {
+        struct graph_tensor t;
+        if (f.number != 3 || f.type != WIRE_BYTES)
+            continue;
+        s = proto_tensor(p, f.bytes, arena, &t);
+        if (s == STATUS_OK && (at == n || t.tensor.count != 1 || t.tensor.dtype != dtype))
+            s = wire_fail(p, STATUS_INVALID,
+                          "values of the map are not %zu single elements of type %s", n,
+                          dtype_name(dtype));
+        if (s == STATUS_OK)
+            memcpy((char *)out->data + at++ * size, t.tensor.data, size);
+    }
+    if (s == STATUS_OK && c.failed)
+        s = wire_malformed(p);
+    if (s == STATUS_OK && at != n)
+        s = wire_fail(p, STATUS_INVALID, "the map has %zu keys and %zu values", n, at);
+    return s;
+}
+
+/* Keys of a map, which are integers or strings: `n` of them are there. */
+static void read_keys(struct str bytes, struct tensor *keys) {
+    struct cursor c = wire_cursor(bytes);
+    struct wire_field f;
+    size_t at = 0;
+    while (wire_next(&c, &f)) {
+        size_t n = 0;
+        if (f.number == 4 && f.type == WIRE_BYTES && keys->dtype == DTYPE_STRING)
+            ((struct str *)keys->data)[at++] = f.bytes;
+        if (f.number != 3 || keys->dtype == DTYPE_STRING || !wire_count(&f, WIRE_VARINT, &n))
+            continue;
+        struct cursor v = wire_cursor(f.bytes);
+        for (size_t i = 0; i < n; i++)
+            ((int64_t *)keys->data)[at++] =
+                f.type == WIRE_VARINT ? (int64_t)f.value : (int64_t)wire_varint(&v);
+    }
+}
+
+static enum status read_map(struct wire_path *p, struct str bytes, const struct type_info *type,
+                            struct arena *arena, struct value *out) {
+    /* MapProto: name = 1, key_type = 2, keys = 3, string_keys = 4, values = 5 (SequenceProto). */
+    struct cursor c = wire_cursor(bytes);
+    struct wire_field f;
+    struct str values = {NULL, 0};
+    size_t n = 0, many = 0;
+    int64_t count = 0;
+    const bool strings = type->key == DTYPE_STRING;
+    while (wire_next(&c, &f)) {
+        if (f.number == 5 && f.type == WIRE_BYTES)
+            values = f.bytes;
+        else if (strings ? f.number == 4 && f.type == WIRE_BYTES
+                         : f.number == 3 && wire_count(&f, WIRE_VARINT, &many))
+            n += strings ? 1 : many;
+    }
+    if (c.failed)
+        return wire_malformed(p);
+    if (!strings && type->key != DTYPE_INT64)
+        return wire_fail(p, STATUS_UNSERVABLE, "maps with keys of type %s are not served",
+                         dtype_name(type->key));
+    struct value *items = arena_array(arena, 2, sizeof *items);
+    if (!items)
+        return arena_exhausted(arena, 2 * sizeof *items, p->error);
+    items[0] = items[1] = (struct value){.kind = VALUE_TENSOR};
+    count = (int64_t)n;
+    struct tensor *keys = &items[0].tensor;
+    enum status s = tensor_shape(keys, type->key, 1, &count, p->error);
+    if (s == STATUS_OK && !(keys->data = arena_zalloc(arena, keys->bytes)))
+        return arena_exhausted(arena, keys->bytes, p->error);
+    if (s == STATUS_OK) {
+        read_keys(bytes, keys);
+        s = join_values(p, values, n, type->dtype, arena, &items[1].tensor);
+    }
+    if (s == STATUS_OK)
+        *out = (struct value){.kind = VALUE_MAP, .items = items, .count = 2};
+    return s;
+}
+
 static enum status read_sequence(struct wire_path *p, struct str bytes,
                                  const struct type_info *type, struct arena *arena,
                                  struct value *out) {
@@ -120,17 +206,19 @@ static enum status read_sequence(struct wire_path *p, struct str bytes,
     struct wire_field f;
     struct cursor c = wire_cursor(bytes);
     while (wire_next(&c, &f))
-        v.count += f.number == 3 && f.type == WIRE_BYTES;
+        v.count += (f.number == 3 || f.number == 6) && f.type == WIRE_BYTES;
     v.items = arena_array(arena, v.count, sizeof *v.items);
     if (!v.items)
         return arena_exhausted(arena, v.count * sizeof *v.items, p->error);
     size_t at = 0;
     c = wire_cursor(bytes);
     while (s == STATUS_OK && wire_next(&c, &f)) {
-        if (f.number == 6)
-            return wire_fail(p, STATUS_UNSERVABLE, "a sequence of maps as an input is not served");
-        if (f.number != 3 || f.type != WIRE_BYTES)
+        if ((f.number != 3 && f.number != 6) || f.type != WIRE_BYTES)
             continue;
+        if (f.number == 6) {
+            s = read_map(p, f.bytes, type, arena, &v.items[at++]);
+            continue;
+        }
         struct graph_tensor t;
         s = proto_tensor(p, f.bytes, arena, &t);
         if (s == STATUS_OK)
@@ -169,6 +257,8 @@ enum status proto_value(struct wire_path *p, struct str bytes, const struct type
     }
     if (type->kind == VALUE_SEQUENCE)
         return read_sequence(p, bytes, type, arena, out);
+    if (type->kind == VALUE_MAP)
+        return read_map(p, bytes, type, arena, out);
     struct graph_tensor t;
     enum status s = proto_tensor(p, bytes, arena, &t);
     if (s == STATUS_OK)

@@ -314,7 +314,7 @@ static size_t libsvm_row(const struct svm *m, const double *k, const struct room
         ml_common_transform(m->post, room->decisions, m->pairs);
     } else { /* one decision value: taken for the score of the second label */
         double s = room->decisions[0];
-        room->decisions[0] = m->post == ML_NONE || m->post == ML_LOGISTIC ? -s : 1 - s;
+        room->decisions[0] = m->post == ML_PROBIT ? 1 - s : -s;
         room->decisions[1] = s;
         ml_common_transform(m->post, room->decisions, 2);
     }

@@ -1,13 +1,16 @@
 /* TreeEnsembleClassifier, TreeEnsembleRegressor, TreeEnsemble (ai.onnx.ml).
  *
- * Scores are summed in double. A classifier of two labels whose weights are all for one of them has
- * one score s, for the second label:
+ * Scores are summed in double. A classifier of two labels whose weights are all for the first one
+ * (class id 0) has one score s, which is for the second label, as exporters write it:
  *
  *   NONE            [1 - s, s] and the second label where s > 0.5, if no weight is negative (s is a
  *                   probability); else [-s, s] and the second label where s > 0
  *   LOGISTIC        both logistic(-s) and logistic(s); s > 0
  *   SOFTMAX(_ZERO)  of [-s, s]; s > 0
- *   PROBIT          of [1 - s, s]; s > 0.5 if no weight is negative, else s > 0 */
+ *   PROBIT          of [1 - s, s]; s > 0.5 if no weight is negative, else s > 0
+ *
+ * Where all weights are for the second label, it has the score s and the first one 0; the label is
+ * chosen by s in the same way. */
 #include "engine/ops/ml_tree.h"
 
 #define ROW_GRAIN 64
@@ -64,13 +67,20 @@ static void regress(void *arg, size_t begin, size_t end) {
 
 /* ---- classification ---- */
 
-static size_t one_score(const struct tree_ensemble *e, double s, double *out) {
+/* The label of two that the second one's score stands for. */
+static size_t one_label(const struct tree_ensemble *e, double s) {
     bool probability = e->all_positive && (e->post == ML_NONE || e->post == ML_PROBIT);
-    size_t label = s > (probability ? 0.5 : 0);
+    return s > (probability ? 0.5 : 0);
+}
+
+static void one_score(const struct tree_ensemble *e, double s, double *out) {
+    bool probability = e->all_positive && e->post == ML_NONE;
     out[1] = s;
-    out[0] = probability || e->post == ML_PROBIT ? 1 - s : -s;
+    if (e->target == 1)
+        out[0] = 0;
+    else
+        out[0] = probability || e->post == ML_PROBIT ? 1 - s : -s;
     ml_common_transform(e->post, out, 2);
-    return label;
 }
 
 static void classify(void *arg, size_t begin, size_t end) {
@@ -87,7 +97,8 @@ static void classify(void *arg, size_t begin, size_t end) {
             double s = scores[e->target];
             if (e->base_count > 0)
                 s += e->base[e->base_count == 2 ? e->target : 0];
-            best = one_score(e, s, scores);
+            best = one_label(e, s);
+            one_score(e, s, scores);
         } else {
             for (size_t k = 0; k < e->base_count; k++) {
                 scores[k] += e->base[k];

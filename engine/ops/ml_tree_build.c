@@ -2,8 +2,9 @@
  *
  * Both forms of attributes (tuples keyed by tree and node id; indices, in TreeEnsemble of opset 5)
  * are brought to one list of source nodes first. Then every tree is written out from its root, the
- * true side first, with a stack of our own: a node that is reached twice would be a cycle or a
- * shared branch, and is refused, so each walk ends. */
+ * true side first, with a stack of our own. A branch may be shared, as exporters do where several
+ * categories go the same way: it is written once, and every way to it leads there. A node below
+ * itself would be a cycle, and is refused, so each walk ends. */
 #include "engine/ops/ml_tree.h"
 #include "engine/ops/sort.h"
 
@@ -58,12 +59,15 @@ struct source_node {
     uint32_t feature;
     uint32_t set; /* MEMBER */
     enum source_mode mode;
-    bool missing_true, seen;
+    bool missing_true;
+    bool written, open; /* open: what is below it is being written */
+    uint32_t place;     /* where, once it is written */
 };
 
 struct source {
     struct source_node *nodes;
     size_t count;
+    bool leaf_nodes; /* a leaf is a source node too, with its index */
     struct source_ref *roots;
     size_t root_count;
 };
@@ -130,7 +134,7 @@ static enum status ensemble_new(struct op_ctx *c, const struct room *r,
 struct pending {
     struct source_ref ref;
     uint32_t parent; /* where the child's place is to be noted */
-    int side;        /* 0, 1; 2: a root */
+    int side;        /* 0, 1; 2: a root; 3: nothing is left below this node */
 };
 
 static void put_leaf(struct tree_ensemble *e, uint32_t at, uint32_t leaf) {
@@ -168,11 +172,20 @@ static int put_branch(struct tree_ensemble *e, uint32_t at, const struct source_
     return swap ? 0 : 1;
 }
 
-/* All trees, from their roots. `room` nodes were allocated: each source node is written once, and
- * a leaf once for each reference to it. */
+/* The place of a child is known: its parent, or the list of roots, hears of it. */
+static void link_to(struct tree_ensemble *e, const struct pending *p, uint32_t at) {
+    if (p->side == 2)
+        e->roots[e->root_count++] = at;
+    else
+        e->nodes[p->parent].child[p->side] = at;
+}
+
+/* All trees, from their roots. Room was made for each source node once and, where leaves are not
+ * source nodes, for a leaf once for each reference to it. */
 static enum status write_out(struct op_ctx *c, struct source *src, struct tree_ensemble *e) {
     size_t depth = 0;
-    struct pending *stack = op_scratch_array(c, src->count + 2, sizeof *stack);
+    /* A branch takes its own place on the stack and gives three. */
+    struct pending *stack = op_scratch_array(c, 2 * src->count + 2, sizeof *stack);
     if (!stack)
         return op_no_memory(c);
     e->uniform = true;
@@ -181,24 +194,33 @@ static enum status write_out(struct op_ctx *c, struct source *src, struct tree_e
         stack[depth++] = (struct pending){src->roots[t], 0, 2};
         while (depth > 0) {
             struct pending p = stack[--depth];
-            uint32_t at = (uint32_t)e->node_count++;
-            if (p.side == 2)
-                e->roots[e->root_count++] = at;
-            else
-                e->nodes[p.parent].child[p.side] = at;
+            struct source_node *n =
+                p.ref.is_leaf && !src->leaf_nodes ? NULL : &src->nodes[p.ref.index];
+            if (p.side == 3) {
+                n->open = false;
+                continue;
+            }
+            if (n && n->open)
+                return op_fail(c, "node %u of the trees is below itself", p.ref.index);
+            uint32_t at = n && n->written ? n->place : (uint32_t)e->node_count++;
+            link_to(e, &p, at);
+            if (n && n->written)
+                continue;
+            if (n) {
+                n->written = true;
+                n->place = at;
+            }
             if (p.ref.is_leaf) {
                 put_leaf(e, at, p.ref.index);
                 continue;
             }
-            struct source_node *n = &src->nodes[p.ref.index];
-            if (n->seen)
-                return op_fail(c, "node %u of the trees is reached in two ways", p.ref.index);
-            n->seen = true;
             if (!mode_known) {
                 e->mode = n->mode == LT || n->mode == GTE ? TREE_LT : TREE_LEQ;
                 mode_known = true;
             }
             int true_side = put_branch(e, at, n);
+            n->open = true;
+            stack[depth++] = (struct pending){p.ref, 0, 3};
             stack[depth++] = (struct pending){n->child[0], at, 1 - true_side};
             stack[depth++] = (struct pending){n->child[1], at, true_side};
         }
@@ -391,13 +413,7 @@ static enum status tuples_nodes(struct op_ctx *c, const struct tuples *t, struct
             s = child_of(c, t, order, src, i, t->on_true[i], &n->child[1]);
         if (s != STATUS_OK)
             return s;
-        for (int k = 0; k < 2; k++) {
-            uint32_t child = n->child[k].index;
-            if (has_parent[child])
-                return op_fail(c, "node %lld of tree %lld is the child of two",
-                               (long long)t->id.node[child], (long long)t->id.tree[child]);
-            has_parent[child] = true;
-        }
+        has_parent[n->child[0].index] = has_parent[n->child[1].index] = true;
     }
     /* A tree's root is the one node without a parent; trees come in the order of their ids. */
     for (size_t i = 0; i < t->nodes; i++) {
@@ -460,7 +476,7 @@ static enum status source_new(struct op_ctx *c, size_t nodes, size_t roots, stru
 enum status ml_tree_build(struct op_ctx *c, bool classifier) {
     static const char *const aggregates[] = {"AVERAGE", "SUM", "MIN", "MAX"};
     struct tuples t = tuples_of(c, classifier);
-    struct source src = {0};
+    struct source src = {.leaf_nodes = true};
     struct tree_ensemble *e = NULL;
     struct room room = tuples_room(&t);
     enum status s = tuples_check(c, &t, classifier);
@@ -493,7 +509,7 @@ enum status ml_tree_build(struct op_ctx *c, bool classifier) {
         s = tuples_weights(c, &t, e);
     if (s == STATUS_OK)
         s = write_out(c, &src, e);
-    if (s == STATUS_OK && e->node_count != t.nodes) /* every child has one parent: a cycle */
+    if (s == STATUS_OK && e->node_count != t.nodes) /* a cycle that no root leads to */
         return op_fail(c, "%zu nodes of the trees are not reached from a root",
                        t.nodes - e->node_count);
     return s;

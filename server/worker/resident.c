@@ -82,6 +82,7 @@ enum status resident_open(const struct loading *loading, struct plaintext *plain
                                             .domains = domains,
                                             .threads = options->threads,
                                             .max_memory = options->memory_bytes,
+                                            .maps_as_tensors = true,
                                             .discard = plaintext_discard,
                                             .discard_ctx = plaintext};
     const struct str bytes = {plaintext->data, plaintext->size};

@@ -287,6 +287,43 @@ Test(ml, trees_that_are_none_are_refused) {
     cr_expect_eq(stump_run(&s), STATUS_INVALID);
 }
 
+/* 0 and 1 compare for 1 and 2, each with `shared` where they are equal; 2 compares for 3. */
+static enum status chain_run(int64_t shared, int64_t last, float *y) {
+    static const int64_t tree[5], node[] = {0, 1, 2, 3, 4}, feature[5], zeros[2], leaf[] = {3, 4};
+    static const float value[] = {1, 2, 3, 0, 0}, weight[] = {10, 20}, x[] = {1, 2, 3, 4};
+    static const struct str modes[] = {
+        {"BRANCH_EQ", 9}, {"BRANCH_EQ", 9}, {"BRANCH_EQ", 9}, {"LEAF", 4}, {"LEAF", 4}};
+    const int64_t on_true[] = {shared, shared, shared, 0, 0}, on_false[] = {1, 2, last, 0, 0};
+    struct call k;
+    call_start(&k);
+    set_ints(&k, "nodes_treeids", tree, 5);
+    set_ints(&k, "nodes_nodeids", node, 5);
+    set_ints(&k, "nodes_featureids", feature, 5);
+    set_ints(&k, "nodes_truenodeids", on_true, 5);
+    set_ints(&k, "nodes_falsenodeids", on_false, 5);
+    set_strs(&k, "nodes_modes", modes, 5);
+    set_floats(&k, "nodes_values", value, 5);
+    set_ints(&k, "target_treeids", zeros, 2);
+    set_ints(&k, "target_nodeids", leaf, 2);
+    set_ints(&k, "target_ids", zeros, 2);
+    set_floats(&k, "target_weights", weight, 2);
+    input(&k, 0, DTYPE_FLOAT, 2, (int64_t[]){4, 1}, x);
+    enum status status = call_run(&k, "TreeEnsembleRegressor", 3, 1);
+    for (int i = 0; status == STATUS_OK && i < 4; i++)
+        y[i] = ((const float *)k.out[0].tensor.data)[i];
+    call_end(&k);
+    return status;
+}
+
+Test(ml, branches_may_be_shared_but_lead_back_nowhere) {
+    float y[4] = {0};
+    cr_assert_eq(chain_run(3, 4, y), STATUS_OK);
+    cr_expect(y[0] == 10 && y[1] == 10 && y[2] == 10 && y[3] == 20);
+    cr_expect_eq(chain_run(3, 1, y), STATUS_INVALID); /* to a branch above */
+    cr_expect_eq(chain_run(3, 2, y), STATUS_INVALID); /* to itself */
+    cr_expect_eq(chain_run(3, 0, y), STATUS_INVALID); /* to the root: none is left */
+}
+
 /* A row's result must not depend on the rows beside it: 1, 3 and 70 rows take other ways. */
 Test(ml, a_row_does_not_depend_on_its_batch) {
     enum { ROWS = 70, TREES = 19 };

@@ -58,6 +58,26 @@ for package in scikit-learn xgboost-cpu lightgbm skl2onnx onnxmltools onnxruntim
     fi
 done
 
+# Programs that read text, type files and hear speech, whose networks are asked of the server. Pinned:
+# the texts, labels and decisions that the tests expect are theirs. Line by line, so that one that
+# cannot be had takes only its own tests with it.
+real=build/real-venv
+wanted=tests/real/requirements.txt
+if ! cmp -s "$wanted" "$real/installed"; then
+    mkdir -p build
+    [ -x "$real/bin/pip" ] || python3 -m venv "$real" || true
+    if [ -x "$real/bin/pip" ]; then
+        complete=yes
+        for package in $(grep -v '^#' "$wanted"); do
+            "$real/bin/pip" install --quiet --no-deps "$package" || {
+                complete=no
+                echo "$package could not be installed: its tests will be skipped"
+            }
+        done
+        [ $complete = no ] || { cp "$wanted" "$real/installed" && echo "installed $real"; }
+    fi
+fi
+
 # The Open Inference Protocol's published OpenAPI file, at one commit and with one hash. It is not
 # part of this repository; without it, the test that is made from it is skipped by name.
 protocol=build/oip/open_inference_rest.yaml

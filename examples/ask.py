@@ -268,9 +268,25 @@ def show_table(paint, example, what, features):
     return show
 
 
+def show_recommender(paint, question, outputs):
+    asked = {port["name"]: list(flat(port["data"])) for port in question["inputs"]}
+    told = len(asked["recent"]) // len(asked["reader"])
+    best = rows(outputs["best"])
+    for i, (reader, scores) in enumerate(zip(asked["reader"], rows(outputs["scores"]))):
+        liked = ", ".join(f'"{title}"' for title in asked["recent"][told * i : told * (i + 1)])
+        print(f"  which of {len(scores)} books for {reader}, who liked {liked}?")
+        chance = dict(zip(asked["book"], scores))
+        print("  " + verdict(paint, f'"{best[i][0]}"', chance[best[i][0]]))
+        for title in best[i]:
+            bar = paint.bar * round(24 * chance[title])
+            print(paint.faint(f"    {title:<24}{100 * chance[title]:5.1f} %  {bar}"))
+
+
 def shower(paint, example):
     if example == "digits":
         return show_digits
+    if example == "recommender":
+        return show_recommender
     if example.startswith("language-"):
         return show_language
     if example == "trees":

@@ -14,7 +14,7 @@ EXAMPLES = pathlib.Path(__file__).resolve().parent
 LARGEST_MODEL = 1_000_000  # bytes; an example is part of the repository
 SEED = 20260101
 
-DATATYPES = {"float32": "FP32", "int64": "INT64"}
+DATATYPES = {"float32": "FP32", "int64": "INT64", "object": "BYTES"}
 
 
 def seed_everything():
@@ -75,7 +75,9 @@ def check_same(what, found, expected, rtol=1e-4, atol=1e-5):
 
 
 def _number(value):
-    """The shortest decimal that reads back as the same float32; integers as they are."""
+    """The shortest decimal that reads back as the same float32; integers and texts as they are."""
+    if isinstance(value, str):
+        return value
     return float(str(value)) if isinstance(value, np.floating) else int(value)
 
 

@@ -8,7 +8,7 @@ build="build-essential cmake ninja-build pkg-config ca-certificates curl xz-util
     libjansson-dev libjpeg62-turbo-dev libpng-dev libwebp-dev libtiff-dev libopenjp2-7-dev
     libseccomp-dev libcurl4-openssl-dev zlib1g-dev sqlite3 python3"
 test="$build libcriterion-dev clang-14 libclang-rt-14-dev clang-format-14 age gdb zstd wrk
-    libonnx-testdata libgomp1 python3-venv python3-numpy zsh fish groff-base mandoc"
+    libonnx-testdata libgomp1 python3-venv python3-numpy zsh fish groff-base mandoc espeak-ng"
 
 case ${1:-} in
 build) wanted=$build ;;

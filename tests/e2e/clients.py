@@ -78,7 +78,7 @@ class Example:
     def _array(tensor):
         import numpy as np
 
-        kinds = {"FP32": np.float32, "INT64": np.int64}
+        kinds = {"FP32": np.float32, "INT64": np.int64, "BYTES": np.object_}
         return np.array(tensor["data"], kinds[tensor["datatype"]]).reshape(tensor["shape"])
 
     def check(self, name, found):
@@ -88,6 +88,10 @@ class Example:
         require(found is not None, f'output "{name}" is missing')
         same(f'output "{name}" shape', list(found.shape), list(expected.shape))
         same(f'output "{name}" type', found.dtype, expected.dtype)
+        if expected.dtype == np.object_:  # text: in binary answers as bytes
+            texts = [t.decode() if isinstance(t, bytes) else t for t in found.ravel()]
+            same(f'output "{name}"', texts, expected.ravel().tolist())
+            return
         if expected.dtype != np.float32:
             require((found == expected).all(), f'output "{name}": {found}, expected {expected}')
             return
@@ -102,7 +106,7 @@ def examples():
 
 
 def datatype(array):
-    return {"float32": "FP32", "int64": "INT64"}[str(array.dtype)]
+    return {"float32": "FP32", "int64": "INT64", "object": "BYTES"}[str(array.dtype)]
 
 
 class TritonTests:

@@ -493,6 +493,21 @@ class Contrib(unittest.TestCase):
             self.suite.add("float", f"GatherBlockQuantized-own-{k}", model, {"at": at})
         self.check(35)
 
+    def test_hashes(self):
+        texts = np.array(["", "a", "ab", "abc", "abcd", "abcde", "gr\u00fc\u00df", "user_4711", "x" * 1001], object)
+        for positive, seed in itertools.product((None, 0, 1), (0, 7, 2**31 - 1)):
+            attributes = {"seed": seed, **({} if positive is None else {"positive": positive})}
+            for kind in ("int32", "uint32", "int64", "uint64", "float32", "float64"):
+                values = np.array([[0, 1, 2, 3], [4711, 65536, 2**30, 19]]).astype(kind)
+                if kind != "uint32" and kind != "uint64":
+                    values[1] *= -1
+                self.suite.node("float", f"{kind}-{positive}-{seed}", "MurmurHash3", [values], attributes)
+            self.suite.node("float", f"text-{positive}-{seed}", "MurmurHash3", [texts.reshape(3, 3)], attributes)
+        self.suite.node("float", "plain", "MurmurHash3", [texts])
+        self.suite.node("float", "scalar", "MurmurHash3", [np.array("abc", object)])
+        self.suite.node("float", "none", "MurmurHash3", [np.array([], object)])
+        self.check(66)
+
     def test_indices_that_lead_outside_are_refused(self):
         tables = [normal(20, 8), normal(12, 8), normal(2, 8), normal(8), normal(8)]
         good = i32([[1, 2, 3]])

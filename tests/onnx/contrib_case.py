@@ -19,7 +19,8 @@ MICROSOFT = "com.microsoft"
 TYPES = {np.dtype(t): n for t, n in (
     ("float32", TensorProto.FLOAT), ("float64", TensorProto.DOUBLE), ("float16", TensorProto.FLOAT16),
     ("int32", TensorProto.INT32), ("int64", TensorProto.INT64), ("int8", TensorProto.INT8),
-    ("uint8", TensorProto.UINT8), ("bool", TensorProto.BOOL))}
+    ("uint8", TensorProto.UINT8), ("uint32", TensorProto.UINT32), ("uint64", TensorProto.UINT64),
+    ("bool", TensorProto.BOOL), ("object", TensorProto.STRING))}
 TOLERANCE = {
     "float": ["--rtol", "1e-3", "--atol", "1e-5"],
     "half": ["--rtol", "4e-3", "--atol", "4e-3"],
